@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * base/text.h - text for people: escaping, nearest names
+ */
+#ifndef PGTLS_BASE_TEXT_H
+#define PGTLS_BASE_TEXT_H
+
+#include "base/bytes.h"
+
+/*
+ * Copies text of a peer for a log or an error: bytes outside printable ASCII,
+ * and backslashes, become \xNN.  Cut to what fits, with "..." at its end.  `out`
+ * is always terminated; `size` is at least 8.
+ */
+void text_escape(char *out, size_t size, struct bytes peer_text);
+
+/*
+ * The name nearest to `word` (few letters differ), or NULL where none is near
+ * enough to be a slip.  `names` ends with NULL; the answer is one of them.
+ */
+const char *text_nearest(const char *word, const char *const *names);
+
+#endif

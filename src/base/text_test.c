@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "base/text.h"
+#include "harness/check.h"
+
+static void control_bytes_and_backslashes_are_escaped(void **state)
+{
+    char out[64];
+
+    text_escape(out, sizeof out, BYTES("a\n\\\x1b[2J\xc3"));
+    assert_string_equal(out, "a\\x0a\\x5c\\x1b[2J\\xc3");
+}
+
+static void what_does_not_fit_is_cut_and_says_so(void **state)
+{
+    for (size_t size = 8; size < 30; size++) {
+        char out[30];
+
+        text_escape(out, size, BYTES("abcdef\n\n\n\nghijk"));
+        assert_true(strlen(out) < size);
+        if (size < 28)
+            assert_string_equal(out + strlen(out) - 3, "...");
+    }
+}
+
+static void a_slip_finds_the_name_that_was_meant(void **state)
+{
+    static const char *const names[] = { "server_cert", "server_key", "sslmode", NULL };
+
+    assert_string_equal(text_nearest("server_crt", names), "server_cert");
+    assert_string_equal(text_nearest("ssl_mode", names), "sslmode");
+    assert_string_equal(text_nearest("SSLMODE", names), "sslmode");
+    assert_null(text_nearest("colour", names));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(control_bytes_and_backslashes_are_escaped),
+        cmocka_unit_test(what_does_not_fit_is_cut_and_says_so),
+        cmocka_unit_test(a_slip_finds_the_name_that_was_meant),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * io/address.h - where a socket is bound or connects to
+ *
+ * Opaque to everybody above io/: made from text or by the resolver, compared,
+ * printed.
+ */
+#ifndef PGTLS_IO_ADDRESS_H
+#define PGTLS_IO_ADDRESS_H
+
+#include "base/fail.h"
+#include "base/bytes.h"
+
+#define ADDRESS_TEXT 128 /* enough for "unix:" and the longest socket path */
+
+struct address {
+    uint32_t length;
+    union {
+        uint8_t  storage[128]; /* a struct sockaddr_storage */
+        uint64_t align;
+    };
+};
+
+/* "127.0.0.1:5432", "[::1]:5432" or "unix:/path"; a host name is a failure. */
+enum fail address_parse(struct address *out, const char *text, struct failure *why) WARN_UNUSED;
+
+/* "127.0.0.1:5432", "[::1]:5432", "unix:/path"; returns `out`. */
+const char *address_format(const struct address *address, char out[static ADDRESS_TEXT]);
+
+bool address_is_unix(const struct address *address);
+bool address_is_loopback(const struct address *address); /* Unix sockets count */
+
+/*
+ * Splits "host:port" (or "[v6]:port", or "unix:/path" with *port = 0) without looking
+ * anything up.  `host` gets the part before the last colon, brackets removed;
+ * for a Unix socket the path.
+ */
+enum fail address_split(const char *text, char *host, size_t host_size, uint16_t *port,
+                        bool *is_unix, struct failure *why) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * runtime/log.h - one event, one line
+ *
+ * Event names are fixed, each with its level; the table in log_events.c is
+ * printed by the manual.  A worker never blocks on a log write: lines go into a
+ * bounded queue, one thread writes them, and what does not fit is dropped,
+ * counted, and told as soon as there is room.
+ */
+#ifndef PGTLS_RUNTIME_LOG_H
+#define PGTLS_RUNTIME_LOG_H
+
+#include "base/bytes.h"
+#include "base/fail.h"
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum log_format { LOG_TEXT, LOG_JSON };
+
+enum log_event {
+    EVENT_PROXY_START,
+    EVENT_PROXY_STOP,
+    EVENT_LISTENER_READY,
+    EVENT_LISTENER_PAUSED,
+    EVENT_DRAIN,
+    EVENT_CONNECTION_END,
+    EVENT_CONNECTION_EMPTY, /* closed without a byte: a health check */
+    EVENT_CLIENT_ACCEPT,
+    EVENT_TLS_HANDSHAKE_OK,
+    EVENT_TLS_HANDSHAKE_FAILED,
+    EVENT_AUTH_OK,
+    EVENT_AUTH_FAILED,
+    EVENT_BACKEND_CONNECT_OK,
+    EVENT_BACKEND_CONNECT_FAILED,
+    EVENT_CANCEL,
+    EVENT_LIMIT_REACHED,
+    EVENT_CHANNEL_BINDING,
+    EVENT_ROUTE_FAILED,
+    EVENT_LOG_DROPPED,
+    EVENT_COUNT,
+};
+
+struct log_event_row {
+    const char    *name; /* "connection.end" */
+    enum log_level level;
+    const char    *help; /* one sentence for the manual */
+};
+
+const struct log_event_row *log_event_row(enum log_event event);
+
+struct log;
+
+struct log_options {
+    enum log_level  level;
+    enum log_format format;
+    int             fd;          /* where lines go; stays the caller's */
+    size_t          queue_lines; /* 0: 4096 */
+};
+
+struct log *log_new(const struct log_options *options, struct failure *why);
+void        log_free(struct log *log); /* writes what waits, then stops the writer */
+
+bool     log_wants(const struct log *log, enum log_event event);
+uint64_t log_dropped(const struct log *log);
+
+/*
+ * A line being built, on the stack:
+ *
+ *     struct log_line line;
+ *     if (log_begin(&line, log, EVENT_CANCEL)) {
+ *         log_text(&line, "route", name);
+ *         log_end(&line);
+ *     }
+ *
+ * log_begin() is false where the level says no.  A NULL or empty text is left
+ * out.  Values are quoted and escaped as the format needs; what does not fit is
+ * cut, and the line says so.
+ */
+struct log_line {
+    struct log *log;
+    size_t      len;
+    bool        cut;
+    char        text[4096];
+};
+
+bool log_begin(struct log_line *line, struct log *log, enum log_event event);
+void log_text(struct log_line *line, const char *key, const char *value);
+void log_number(struct log_line *line, const char *key, uint64_t value);
+void log_flag(struct log_line *line, const char *key, bool value);
+void log_failure(struct log_line *line, const struct failure *why); /* reason=, hint= */
+void log_end(struct log_line *line);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * tls/engine.h - one TLS connection without its socket
+ *
+ * Bytes in, bytes out, and a verdict.  The engine owns no socket and no clock:
+ * the caller moves ciphertext and tells the time.
+ *
+ *   HANDSHAKE --finished--> OPEN --close_notify--> CLOSED
+ *       \----------------------\------------------> FAILED
+ *
+ * The peer's direction and ours end apart: after TLS_CLOSED the peer sends no
+ * more, but tls_engine_write() goes on until tls_engine_close() (RFC 8446 6.1).
+ *
+ * What protects records after the handshake is behind `struct tls_record_layer`
+ * (tls/record_layer.h); here it is the library's.
+ */
+#ifndef PGTLS_TLS_ENGINE_H
+#define PGTLS_TLS_ENGINE_H
+
+#include "base/buf.h"
+#include "tls/context.h"
+
+enum tls_verdict {
+    TLS_WANT_MORE, /* feed again when bytes arrive */
+    TLS_DONE,      /* the handshake is finished; or: some plaintext was read */
+    TLS_CLOSED,    /* the peer said close_notify: a clean end of its direction */
+    TLS_FAILED,    /* see tls_engine_failure(); flush `out`, which may hold an alert, and close */
+};
+
+/* What is known after the handshake.  Strings; NULL where there is nothing. */
+struct tls_facts {
+    const char *version; /* "TLSv1.3" */
+    const char *cipher;
+    const char *group;
+    const char *alpn;
+    const char *sni;     /* what the client announced, escaped */
+    bool        resumed;
+    bool        peer_presented; /* a certificate; verified if the policy has a trust */
+    bool        peer_verified;
+    const char *peer_subject; /* escaped */
+    const char *peer_issuer;
+    const char *peer_serial;
+    const char *peer_fingerprint;
+};
+
+struct tls_engine_options {
+    const char *verify_name; /* clients with TLS_PEER_NAME: host to compare with */
+    const char *sni;         /* clients: name to announce; NULL or "" none, an IP address is not sent */
+    const char *alpn;        /* clients: protocol to offer; servers: the one we speak.  NULL: none */
+    int64_t     wall_s;      /* the time by which certificates are judged */
+};
+
+struct tls_engine;
+
+/* A new engine, at the start of its handshake.  Holds the context.  Strings are copied. */
+struct tls_engine *tls_engine_new(struct tls_context *context,
+                                  const struct tls_engine_options *options, struct failure *why);
+void               tls_engine_free(struct tls_engine *engine); /* NULL is fine */
+
+/*
+ * Takes handshake bytes off `in` (a client starts with nothing) and appends to
+ * `out` what must be sent, whatever the verdict.  TLS_WANT_MORE: `in` is empty.
+ * TLS_DONE: what stands behind the handshake is still in `in`, for tls_engine_read().
+ */
+enum tls_verdict tls_engine_handshake(struct tls_engine *engine, struct bytes *in, struct buf *out);
+
+/*
+ * Takes ciphertext off `in` and writes plaintext to `plain`, at most `room`
+ * bytes; *got tells how many, with every verdict.  TLS_WANT_MORE: `in` is
+ * empty, and nothing is left inside the engine either.  TLS_DONE: `room` is
+ * used up, call again with what is left of `in` (WIRE T3: no event of the
+ * socket will tell that there is more).  `out` gets answers of the protocol
+ * (KeyUpdate, alerts).
+ */
+enum tls_verdict tls_engine_read(struct tls_engine *engine, struct bytes *in, uint8_t *plain,
+                                 size_t room, size_t *got, struct buf *out);
+
+/* Appends all of `plain` to `out` as records.  FAIL_MEMORY or FAIL_LIMIT when out is full. */
+enum fail tls_engine_write(struct tls_engine *engine, struct bytes plain,
+                           struct buf *out) WARN_UNUSED;
+
+/* How many bytes `plain_bytes` of plaintext take as records, at most. */
+size_t tls_engine_sealed_size(const struct tls_engine *engine, size_t plain_bytes);
+
+/* Ends our direction: appends close_notify. */
+void tls_engine_close(struct tls_engine *engine, struct buf *out);
+
+/*
+ * Tells that the transport ended without close_notify.  A failure of the
+ * handshake, or truncation (WIRE T24); the caller asks tls_engine_failure().
+ */
+void tls_engine_eof(struct tls_engine *engine);
+
+const struct tls_facts *tls_engine_facts(const struct tls_engine *engine); /* after TLS_DONE */
+const struct failure   *tls_engine_failure(const struct tls_engine *engine);
+
+/* The alert that the peer sent (RFC 8446 6.2: 48 = unknown_ca ...), or -1; its name, or NULL. */
+int         tls_engine_alert_received(const struct tls_engine *engine);
+int         tls_engine_alert_sent(const struct tls_engine *engine);
+const char *tls_alert_name(int alert);
+
+/* The name in the peer's certificate is exactly `name`?  False without a certificate. */
+bool tls_engine_peer_has_common_name(const struct tls_engine *engine, const char *name);
+
+/* For channel binding: the leaf that the peer presented is this one (DER)? */
+bool tls_engine_peer_is(const struct tls_engine *engine, struct bytes leaf_der);
+
+#endif

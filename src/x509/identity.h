@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * x509/identity.h - a certificate chain and the private key of its leaf
+ *
+ * Immutable once loaded and counted: policies of many generations and workers
+ * share one.
+ */
+#ifndef PGTLS_X509_IDENTITY_H
+#define PGTLS_X509_IDENTITY_H
+
+#include "base/bytes.h"
+#include "base/fail.h"
+
+struct identity;
+
+struct identity_files {
+    const char *cert; /* PEM: leaf first, then intermediates */
+    const char *key;  /* PEM: PKCS#8, PKCS#1 or SEC1 */
+};
+
+/*
+ * Loads both and proves that they belong together.  The key file must be a
+ * regular file, and by PostgreSQL's rule (be_tls_init, "private key file has
+ * group or world access") owned by root with mode 0640 or less, or by the
+ * effective user with 0600 or less.  A key with a passphrase is a failure,
+ * never a prompt.
+ * On failure NULL, and `why` names the file, what is wrong and what to do.
+ */
+struct identity *identity_load(const struct identity_files *files, struct failure *why);
+struct identity *identity_hold(struct identity *identity); /* one more user; returns it */
+void             identity_release(struct identity *identity); /* NULL is fine */
+
+/* Facts for --check and for logs.  Borrowed from the identity. */
+struct certificate_facts;
+const struct certificate_facts *identity_facts(const struct identity *identity);
+size_t                          identity_chain_length(const struct identity *identity); /* with leaf */
+
+/* Whether both have the same leaf certificate (DER): channel binding passes then. */
+struct bytes identity_leaf_der(const struct identity *identity);
+
+/* For tls/ only, which is why the types are named and not included here. */
+struct x509_st;
+struct evp_pkey_st;
+struct stack_st_X509;
+struct x509_st       *identity_leaf(const struct identity *identity);
+struct evp_pkey_st   *identity_key(const struct identity *identity);
+struct stack_st_X509 *identity_intermediates(const struct identity *identity);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "harness/alloc.h"
+
+#include <stddef.h>
+
+static unsigned countdown;
+static bool     has_failed;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+void alloc_fail_at(unsigned n)
+{
+    countdown = n;
+    has_failed = false;
+}
+
+bool alloc_has_failed(void)
+{
+    bool answer = has_failed;
+
+    alloc_fail_at(0);
+    return answer;
+}
+
+static bool this_one_fails(void)
+{
+    if (countdown == 0 || --countdown > 0)
+        return false;
+    has_failed = true;
+    return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return this_one_fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return this_one_fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+    return this_one_fails() ? NULL : __real_realloc(p, size);
+}
