@@ -11,10 +11,27 @@
 
 #include "base/bytes.h"
 
+enum { FRAME_HEADER_LEN = 5 }; /* type and length; the length counts itself, not the type */
+
+/* Lengths are signed on the wire; nothing below 4 or negative is the protocol. */
+static inline bool frame_length_is_legal(uint32_t length)
+{
+    return length - 4 <= INT32_MAX - 4;
+}
+
+/* Whether `message` is exactly one message of this type, header included. */
+static inline bool frame_is_whole(struct bytes message, uint8_t type)
+{
+    return message.len >= FRAME_HEADER_LEN && message.p[0] == type &&
+           bytes_u32(message.p + 1) == message.len - 1;
+}
+
+enum { FRAME_LOST = 0xff };
+
 struct frame_hopper {
-    uint8_t  header[5]; /* what is there of a header that was cut */
-    uint8_t  have;      /* bytes of it, 0..5; 5 = inside a body */
-    uint8_t  status;    /* 'I', 'T', 'E' of the last ReadyForQuery; 0 before the first */
+    uint8_t  header[FRAME_HEADER_LEN]; /* what is there of a header that was cut */
+    uint8_t  have;                     /* bytes of it, 0..5; 5 = inside a body; FRAME_LOST */
+    uint8_t  status; /* 'I', 'T', 'E' of the last ReadyForQuery; 0 before the first */
     uint32_t body_left;
     uint64_t ready_count; /* ReadyForQuery messages that ended */
 };
@@ -24,7 +41,8 @@ void frame_hopper_init(struct frame_hopper *hopper);
 
 /*
  * Passes over all of `data`.  False where a length below 4 shows that this is not the
- * protocol: the position is lost for good, and no message may be put in any more.
+ * protocol: the position is lost for good (every later call says so too), and no
+ * message may be put in any more.
  */
 bool frame_hop(struct frame_hopper *hopper, struct bytes data);
 

@@ -10,8 +10,8 @@
 
 struct startup {
     uint32_t    version;  /* 196608 = 3.0 */
-    const char *user;     /* borrowed from the message; never NULL after success */
-    const char *database; /* the user's name where the client names none, as PostgreSQL has it */
+    const char *user;     /* borrowed from the message; never empty after success */
+    const char *database; /* the user's name where the client names none, as in PostgreSQL */
 };
 
 /*
@@ -21,7 +21,9 @@ struct startup {
  * byte), 28000 where no user is named.  A parameter given twice: the last one
  * counts, as in PostgreSQL.
  */
-enum fail startup_read(struct startup *out, struct bytes packet, struct failure *why) WARN_UNUSED;
+WARN_UNUSED enum fail startup_read(struct startup *out, struct bytes packet,
+                                   struct failure *why);
+
 const char *startup_failure_code(const struct failure *why);
 
 #endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "pg/frame.h"
+
+enum { READY_FOR_QUERY = 'Z' };
+
+void frame_hopper_init(struct frame_hopper *hopper)
+{
+    *hopper = (struct frame_hopper){ 0 };
+}
+
+static bool lose(struct frame_hopper *hopper)
+{
+    hopper->have = FRAME_LOST;
+    return false;
+}
+
+/* Takes what is missing of a cut header; false where it is illegal. */
+static bool finish_header(struct frame_hopper *hopper, struct bytes *data)
+{
+    struct bytes part = bytes_first(*data, (size_t)(FRAME_HEADER_LEN - hopper->have));
+    uint32_t     length;
+
+    if (part.len > 0)
+        memcpy(hopper->header + hopper->have, part.p, part.len);
+    hopper->have = (uint8_t)(hopper->have + part.len);
+    bytes_skip(data, part.len);
+    if (hopper->have < FRAME_HEADER_LEN)
+        return true;
+    length = bytes_u32(hopper->header + 1);
+    if (!frame_length_is_legal(length))
+        return lose(hopper);
+    hopper->body_left = length - 4;
+    return true;
+}
+
+/* Takes what is missing of a body whose header was finished before. */
+static void finish_body(struct frame_hopper *hopper, struct bytes *data)
+{
+    struct bytes part = bytes_first(*data, hopper->body_left);
+    bool         is_ready = hopper->header[0] == READY_FOR_QUERY;
+
+    if (is_ready && part.len > 0 && hopper->body_left == bytes_u32(hopper->header + 1) - 4)
+        hopper->status = part.p[0];
+    hopper->body_left -= (uint32_t)part.len;
+    bytes_skip(data, part.len);
+    if (hopper->body_left > 0)
+        return;
+    hopper->have = 0;
+    if (is_ready)
+        hopper->ready_count++;
+}
+
+/* Ends the message that an earlier call left unfinished, as far as there are bytes. */
+static bool finish(struct frame_hopper *hopper, struct bytes *data)
+{
+    if (hopper->have < FRAME_HEADER_LEN && !finish_header(hopper, data))
+        return false;
+    if (hopper->have == FRAME_HEADER_LEN)
+        finish_body(hopper, data);
+    return true;
+}
+
+bool frame_hop(struct frame_hopper *hopper, struct bytes data)
+{
+    const uint8_t *p, *end;
+
+    if (hopper->have == FRAME_LOST)
+        return false;
+    if (hopper->have > 0 && !finish(hopper, &data))
+        return false;
+    if (data.len == 0)
+        return true;
+
+    /* Whole messages: nothing is kept and nothing of a body is read. */
+    for (p = data.p, end = p + data.len; end - p >= FRAME_HEADER_LEN;) {
+        uint32_t length = bytes_u32(p + 1);
+
+        if (!frame_length_is_legal(length))
+            return lose(hopper);
+        if ((size_t)(end - p) < (size_t)length + 1)
+            break;
+        if (p[0] == READY_FOR_QUERY) {
+            hopper->ready_count++;
+            hopper->status = length > 4 ? p[5] : hopper->status;
+        }
+        p += (size_t)length + 1;
+    }
+    data = bytes_of(p, (size_t)(end - p));
+    return data.len == 0 || finish(hopper, &data);
+}
