@@ -41,7 +41,8 @@ void buf_put_u8(struct buf *buf, uint8_t v);
 void buf_put_u16(struct buf *buf, uint16_t v);
 void buf_put_u32(struct buf *buf, uint32_t v);
 void buf_put_string(struct buf *buf, const char *s); /* with its final NUL */
-void buf_put_format(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buf_put_format(struct buf *buf, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Overwrites 4 bytes `at` bytes behind the front: lengths known only later. */
 void buf_patch_u32(struct buf *buf, size_t at, uint32_t v);

@@ -48,7 +48,8 @@ enum fail fail_errno(struct failure *why, int errnum, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Says what to do.  The first hint wins. */
-void fail_hint(struct failure *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void fail_hint(struct failure *why, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Puts "context: " in front of the text, on the way up. */
 void fail_context(struct failure *why, const char *format, ...)

@@ -63,8 +63,9 @@ static inline uint32_t reader_u32(struct reader *r)
 /* A NUL-terminated string, borrowed; "" after a failure. */
 static inline const char *reader_string(struct reader *r)
 {
-    const uint8_t *end = r->failed || r->left.len == 0 ? NULL : memchr(r->left.p, 0, r->left.len);
-    const char    *s = (const char *)r->left.p;
+    const uint8_t *end =
+        r->failed || r->left.len == 0 ? NULL : memchr(r->left.p, 0, r->left.len);
+    const char *s = (const char *)r->left.p;
 
     if (end == NULL) {
         r->failed = true;

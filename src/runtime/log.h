@@ -23,7 +23,6 @@ enum log_event {
     EVENT_LISTENER_PAUSED,
     EVENT_DRAIN,
     EVENT_CONNECTION_END,
-    EVENT_CONNECTION_EMPTY, /* closed without a byte: a health check */
     EVENT_CLIENT_ACCEPT,
     EVENT_TLS_HANDSHAKE_OK,
     EVENT_TLS_HANDSHAKE_FAILED,
@@ -83,6 +82,10 @@ struct log_line {
 };
 
 bool log_begin(struct log_line *line, struct log *log, enum log_event event);
+
+/* The same at another level: a connection that closes without a byte is debug. */
+bool log_begin_at(struct log_line *line, struct log *log, enum log_event event,
+                  enum log_level level);
 void log_text(struct log_line *line, const char *key, const char *value);
 void log_number(struct log_line *line, const char *key, uint64_t value);
 void log_flag(struct log_line *line, const char *key, bool value);

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "runtime/log.h"
+
+#include "base/text.h"
+#include "io/clock.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define QUEUE_LINES  4096u
+#define TAIL_RESERVE 24u /* for the mark of a cut line, the closing brace, the newline */
+
+static const char *const level_names[] = { "debug", "info", "warn", "error" };
+
+struct queued_line {
+    struct queued_line *next;
+    size_t              len;
+    char                text[];
+};
+
+struct log {
+    struct log_options   options;
+    pthread_t            writer;
+    pthread_mutex_t      lock;
+    pthread_cond_t       work;
+    struct queued_line  *first;
+    struct queued_line **last;
+    size_t               queued;
+    uint64_t             dropped;
+    uint64_t             dropped_told;
+    bool                 stopping;
+};
+
+/* ---- the writer ---- */
+
+static void write_all(int fd, const char *text, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, text, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return; /* nobody is left to be told */
+        text += n;
+        len -= (size_t)n;
+    }
+}
+
+static void write_lines(const struct log *log, struct queued_line *line)
+{
+    while (line != NULL) {
+        struct queued_line *next = line->next;
+
+        write_all(log->options.fd, line->text, line->len);
+        free(line);
+        line = next;
+    }
+}
+
+static void tell_dropped(struct log *log, uint64_t count)
+{
+    struct log_line line;
+
+    if (count > 0 && log_begin(&line, log, EVENT_LOG_DROPPED)) {
+        log_number(&line, "lines", count);
+        log_end(&line);
+    }
+}
+
+/* Takes all that waits; NULL when the log is stopping and nothing is left. */
+static struct queued_line *take_lines(struct log *log, uint64_t *newly_dropped)
+{
+    struct queued_line *lines;
+
+    pthread_mutex_lock(&log->lock);
+    while (log->first == NULL && !log->stopping)
+        pthread_cond_wait(&log->work, &log->lock);
+    lines = log->first;
+    log->first = NULL;
+    log->last = &log->first;
+    log->queued = 0;
+    *newly_dropped = log->dropped - log->dropped_told;
+    log->dropped_told = log->dropped;
+    pthread_mutex_unlock(&log->lock);
+    return lines;
+}
+
+static void *writer_main(void *argument)
+{
+    struct log         *log = argument;
+    struct queued_line *lines;
+    uint64_t            dropped;
+
+    while ((lines = take_lines(log, &dropped)) != NULL) {
+        write_lines(log, lines);
+        tell_dropped(log, dropped);
+    }
+    return NULL;
+}
+
+struct log *log_new(const struct log_options *options, struct failure *why)
+{
+    struct log *log = calloc(1, sizeof *log);
+    int         error;
+
+    if (log == NULL) {
+        (void)fail(why, FAIL_MEMORY, "out of memory");
+        return NULL;
+    }
+    log->options = *options;
+    if (log->options.queue_lines == 0)
+        log->options.queue_lines = QUEUE_LINES;
+    log->last = &log->first;
+    pthread_mutex_init(&log->lock, NULL);
+    pthread_cond_init(&log->work, NULL);
+    error = pthread_create(&log->writer, NULL, writer_main, log);
+    if (error != 0) {
+        (void)fail_errno(why, error, "could not start the log writer");
+        free(log);
+        return NULL;
+    }
+    return log;
+}
+
+void log_free(struct log *log)
+{
+    if (log == NULL)
+        return;
+    pthread_mutex_lock(&log->lock);
+    log->stopping = true;
+    pthread_cond_signal(&log->work);
+    pthread_mutex_unlock(&log->lock);
+    pthread_join(log->writer, NULL);
+    pthread_cond_destroy(&log->work);
+    pthread_mutex_destroy(&log->lock);
+    free(log);
+}
+
+static void enqueue(struct log *log, const char *text, size_t len)
+{
+    struct queued_line *line = malloc(sizeof *line + len);
+
+    if (line != NULL) {
+        *line = (struct queued_line){ .len = len };
+        memcpy(line->text, text, len);
+    }
+    pthread_mutex_lock(&log->lock);
+    if (line == NULL || log->queued >= log->options.queue_lines) {
+        log->dropped++;
+        free(line);
+    } else {
+        *log->last = line;
+        log->last = &line->next;
+        if (log->queued++ == 0)
+            pthread_cond_signal(&log->work);
+    }
+    pthread_mutex_unlock(&log->lock);
+}
+
+bool log_wants(const struct log *log, enum log_event event)
+{
+    return log != NULL && log_event_row(event)->level >= log->options.level;
+}
+
+uint64_t log_dropped(const struct log *log)
+{
+    struct log *unlocked = (struct log *)log;
+    uint64_t    dropped;
+
+    pthread_mutex_lock(&unlocked->lock);
+    dropped = log->dropped;
+    pthread_mutex_unlock(&unlocked->lock);
+    return dropped;
+}
+
+/* ---- a line ---- */
+
+/* Appends, or marks the line as cut and appends nothing. */
+static bool append(struct log_line *line, const char *text, size_t len)
+{
+    if (line->len + len + TAIL_RESERVE > sizeof line->text) {
+        line->cut = true;
+        return false;
+    }
+    memcpy(line->text + line->len, text, len);
+    line->len += len;
+    return true;
+}
+
+/* Appends a pair whose value is ready for the format; both or nothing. */
+static void append_pair(struct log_line *line, const char *key, const char *value, size_t len)
+{
+    bool   json = line->log->options.format == LOG_JSON;
+    size_t start = line->len;
+    char   name[64];
+    int    n = snprintf(name, sizeof name,
+                     json ? "%s\"%s\":" : "%s%s=", json ? (start > 1 ? "," : "") : " ", key);
+
+    if (!append(line, name, (size_t)n) || !append(line, value, len))
+        line->len = start;
+}
+
+static bool needs_quotes(const char *value)
+{
+    return value[0] == '\0' || value[strcspn(value, " \"=\\\t\r\n")] != '\0';
+}
+
+static void text_value(struct log_line *line, const char *key, const char *value)
+{
+    char   quoted[1024];
+    size_t at = 0;
+
+    if (!needs_quotes(value)) {
+        append_pair(line, key, value, strlen(value));
+        return;
+    }
+    quoted[at++] = '"';
+    for (; *value != '\0' && at + 6 < sizeof quoted; value++) {
+        if ((unsigned char)*value < 0x20) {
+            at += (size_t)snprintf(quoted + at, 5, "\\x%02x", (unsigned char)*value);
+            continue;
+        }
+        if (*value == '"' || *value == '\\')
+            quoted[at++] = '\\';
+        quoted[at++] = *value;
+    }
+    line->cut |= *value != '\0';
+    quoted[at++] = '"';
+    append_pair(line, key, quoted, at);
+}
+
+static void json_value(struct log_line *line, const char *key, const char *value)
+{
+    char    escaped[1024];
+    json_t *string = json_string(value);
+    char   *dumped;
+
+    if (string == NULL) { /* not UTF-8 */
+        text_escape(escaped, sizeof escaped, bytes_of_string(value));
+        string = json_string(escaped);
+    }
+    dumped = string != NULL ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
+    if (dumped != NULL)
+        append_pair(line, key, dumped, strlen(dumped));
+    else
+        line->cut = true;
+    free(dumped);
+    json_decref(string);
+}
+
+static void timestamp(char out[static 32])
+{
+    uint64_t  now = clock_wall_us();
+    time_t    seconds = (time_t)(now / 1000000);
+    struct tm utc;
+    size_t    n;
+
+    gmtime_r(&seconds, &utc);
+    n = strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(out + n, 32 - n, ".%03uZ", (unsigned)(now / 1000 % 1000));
+}
+
+bool log_begin(struct log_line *line, struct log *log, enum log_event event)
+{
+    return log_begin_at(line, log, event, log_event_row(event)->level);
+}
+
+bool log_begin_at(struct log_line *line, struct log *log, enum log_event event,
+                  enum log_level level)
+{
+    const char *name = log_event_row(event)->name;
+    char        now[32];
+
+    if (log == NULL || level < log->options.level)
+        return false;
+    line->log = log;
+    line->len = 0;
+    line->cut = false;
+    timestamp(now);
+    if (log->options.format == LOG_JSON) {
+        append(line, "{", 1);
+        log_text(line, "time", now);
+        log_text(line, "level", level_names[level]);
+        log_text(line, "event", name);
+    } else {
+        append(line, now, strlen(now));
+        append(line, " ", 1);
+        append(line, level_names[level], strlen(level_names[level]));
+        append(line, " ", 1);
+        append(line, name, strlen(name));
+    }
+    return true;
+}
+
+void log_text(struct log_line *line, const char *key, const char *value)
+{
+    if (value == NULL || value[0] == '\0')
+        return;
+    if (line->log->options.format == LOG_JSON)
+        json_value(line, key, value);
+    else
+        text_value(line, key, value);
+}
+
+void log_number(struct log_line *line, const char *key, uint64_t value)
+{
+    char digits[24];
+    int  n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
+
+    append_pair(line, key, digits, (size_t)n);
+}
+
+void log_flag(struct log_line *line, const char *key, bool value)
+{
+    append_pair(line, key, value ? "true" : "false", value ? 4 : 5);
+}
+
+void log_failure(struct log_line *line, const struct failure *why)
+{
+    log_text(line, "reason", why->text);
+    log_text(line, "hint", why->hint);
+}
+
+void log_end(struct log_line *line)
+{
+    bool        json = line->log->options.format == LOG_JSON;
+    const char *tail = line->cut ? (json ? ",\"cut\":true}\n" : " cut=true\n")
+                       : json    ? "}\n"
+                                 : "\n";
+
+    memcpy(line->text + line->len, tail, strlen(tail));
+    line->len += strlen(tail);
+    enqueue(line->log, line->text, line->len);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "runtime/pump.h"
+
+#include <assert.h>
+
+static const struct stream_events stream_events;
+
+void pump_init(struct pump *pump, const struct pump_events *events, struct buffers *buffers)
+{
+    *pump = (struct pump){
+        .events = events,
+        .buffers = buffers,
+        .waiting = BUF_LIMIT(BUFFER_LIMIT),
+        .sending = BUF_LIMIT(BUFFER_LIMIT),
+    };
+    leg_init(&pump->leg);
+}
+
+void pump_fini(struct pump *pump)
+{
+    assert(pump->state == PUMP_IDLE);
+    buffers_give(pump->buffers, &pump->waiting);
+    buffers_give(pump->buffers, &pump->sending);
+    leg_fini(&pump->leg);
+}
+
+enum fail pump_accept(struct pump *pump, struct loop *loop, struct loop_accepted accepted,
+                      const struct stream_options *options, struct failure *why)
+{
+    enum fail rc = stream_attach(&pump->stream, loop, &stream_events, accepted, options, why);
+
+    if (rc == FAIL_NONE)
+        pump->state = PUMP_OPEN;
+    return rc;
+}
+
+enum fail pump_connect(struct pump *pump, struct loop *loop, const struct address *address,
+                       const struct stream_options *options, struct failure *why)
+{
+    enum fail rc;
+
+    assert(pump->state == PUMP_IDLE);
+    pump_fini(pump);
+    pump_init(pump, pump->events, pump->buffers);
+    rc = stream_connect(&pump->stream, loop, &stream_events, address, options, why);
+    if (rc == FAIL_NONE)
+        pump->state = PUMP_CONNECTING;
+    return rc;
+}
+
+void pump_receive(struct pump *pump, size_t at_most)
+{
+    bool wants = pump->discarding || !pump->ended_told;
+
+    if (pump->state != PUMP_OPEN || pump->receiving || pump->eof || !wants)
+        return;
+    pump->receiving = true;
+    stream_receive(&pump->stream, at_most);
+}
+
+static void tell_ended(struct pump *pump)
+{
+    if (pump->ended_told)
+        return;
+    pump->ended_told = true;
+    pump->events->ended(pump);
+}
+
+/* Takes all of `in` through the leg, telling the owner what comes out. */
+static void open_all(struct pump *pump, struct bytes in)
+{
+    while (pump->state == PUMP_OPEN) {
+        struct bytes plain = { NULL, 0 };
+
+        switch (leg_open(&pump->leg, &in, pump->buffers->scratch, SCRATCH_SIZE, &plain,
+                         pump_out(pump))) {
+        case LEG_WANT_MORE: return;
+        case LEG_SECURED: pump->events->secured(pump); break;
+        case LEG_PLAINTEXT: pump->events->plaintext(pump, plain); break;
+        case LEG_PEER_ENDED:
+        case LEG_FAILED: tell_ended(pump); return;
+        }
+    }
+}
+
+static void on_eof(struct pump *pump, bool reset)
+{
+    pump->eof = true;
+    leg_transport_ended(&pump->leg, reset);
+    if (pump->discarding)
+        pump->events->ended(pump);
+    else
+        tell_ended(pump);
+}
+
+static void on_received(struct stream *stream, struct bytes data, int error)
+{
+    struct pump *pump = container_of(stream, struct pump, stream);
+
+    pump->receiving = false;
+    pump->received_bytes += data.len;
+    if (data.len == 0) {
+        on_eof(pump, error != 0);
+        return;
+    }
+    if (pump->discarding) {
+        pump_receive(pump, 0);
+        return;
+    }
+    open_all(pump, data);
+    pump_flush(pump);
+    if (pump->state == PUMP_OPEN && !pump->ended_told)
+        pump->events->received(pump);
+}
+
+enum fail pump_start_tls(struct pump *pump, struct tls_context *context,
+                         const struct tls_engine_options *options, struct bytes early,
+                         struct failure *why)
+{
+    enum fail rc = leg_start_tls(&pump->leg, context, options, pump_out(pump), why);
+
+    if (rc == FAIL_NONE)
+        open_all(pump, early);
+    pump_flush(pump);
+    return rc;
+}
+
+enum fail pump_write(struct pump *pump, struct bytes plaintext)
+{
+    return leg_seal(&pump->leg, plaintext, pump_out(pump));
+}
+
+struct buf *pump_out(struct pump *pump)
+{
+    if (pump->waiting.memory == NULL)
+        pump->waiting = buffers_take(pump->buffers);
+    return &pump->waiting;
+}
+
+bool pump_is_drained(const struct pump *pump)
+{
+    return pump->waiting.len == 0 && !stream_is_sending(&pump->stream);
+}
+
+void pump_flush(struct pump *pump)
+{
+    if (pump->state != PUMP_OPEN || stream_is_sending(&pump->stream))
+        return;
+    if (pump->waiting.len == 0) {
+        buffers_give(pump->buffers, &pump->waiting);
+        return;
+    }
+    pump->sending = pump->waiting;
+    pump->waiting = BUF_LIMIT(BUFFER_LIMIT);
+    stream_send(&pump->stream, buf_bytes(&pump->sending));
+}
+
+static void on_sent(struct stream *stream, int error)
+{
+    struct pump *pump = container_of(stream, struct pump, stream);
+
+    buffers_give(pump->buffers, &pump->sending);
+    if (error != 0) {
+        pump->events->broken(pump, error);
+        return;
+    }
+    pump_flush(pump);
+    if (!pump_is_drained(pump))
+        return;
+    if (pump->finishing) {
+        pump->finishing = false;
+        stream_shutdown(&pump->stream);
+    }
+    pump->events->drained(pump);
+}
+
+void pump_finish(struct pump *pump, bool clean)
+{
+    if (pump->state != PUMP_OPEN)
+        return;
+    if (clean)
+        leg_finish(&pump->leg, pump_out(pump));
+    pump->leg.said_end = true;
+    pump_flush(pump);
+    if (pump_is_drained(pump))
+        stream_shutdown(&pump->stream);
+    else
+        pump->finishing = true;
+}
+
+void pump_discard(struct pump *pump)
+{
+    pump->discarding = true;
+    pump_receive(pump, 0);
+}
+
+void pump_close(struct pump *pump, bool abort)
+{
+    if (pump->state == PUMP_IDLE || pump->state == PUMP_CLOSING)
+        return;
+    pump->state = PUMP_CLOSING;
+    stream_close(&pump->stream, abort);
+}
+
+static void on_connected(struct stream *stream, int error)
+{
+    struct pump *pump = container_of(stream, struct pump, stream);
+
+    if (error == 0)
+        pump->state = PUMP_OPEN;
+    pump->events->connected(pump, error);
+}
+
+static void on_closed(struct stream *stream)
+{
+    struct pump *pump = container_of(stream, struct pump, stream);
+
+    pump->state = PUMP_IDLE;
+    pump->receiving = false;
+    buffers_give(pump->buffers, &pump->sending);
+    buffers_give(pump->buffers, &pump->waiting);
+    pump->events->closed(pump);
+}
+
+static const struct stream_events stream_events = {
+    .connected = on_connected,
+    .received = on_received,
+    .sent = on_sent,
+    .closed = on_closed,
+};
