@@ -1,0 +1,135 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: PostgreSQL
+"""Makes every certificate that the scenario tests use, with the openssl command.
+
+    tests/certs/make.py DIR
+
+Nothing is committed: certificates end, and keys do not belong into a repository.
+Every CA is a root with an issuing CA under it, so that each chain has three
+levels: NAME.crt is the leaf with its issuing certificate behind it, NAME.key its
+key (0600).  README.md in this folder lists the files.
+"""
+import os
+import subprocess
+import sys
+
+EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+KEYS = {"ec": EC, "rsa": ["-newkey", "rsa:2048"], "ed25519": ["-newkey", "ed25519"]}
+
+CA_EXTENSIONS = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n"
+LEAF_EXTENSIONS = "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
+LOCAL = "DNS:localhost,IP:127.0.0.1"
+
+# name, issued by, subject, names, purpose, more
+LEAVES = [
+    ("server", "servers", "/CN=localhost", LOCAL, "serverAuth", {}),
+    ("server-rsa", "servers", "/CN=localhost", LOCAL, "serverAuth", {"key": "rsa"}),
+    ("server-ed25519", "servers", "/CN=localhost", LOCAL, "serverAuth", {"key": "ed25519"}),
+    ("server-expired", "servers", "/CN=localhost", LOCAL, "serverAuth", {"days": -1}),
+    ("backend", "backends", "/CN=localhost", LOCAL, "serverAuth", {}),
+    ("backend-name-only", "backends", "/CN=localhost", "DNS:localhost", "serverAuth", {}),
+    ("backend-common-name", "backends", "/CN=localhost", None, "serverAuth", {}),
+    ("backend-wildcard", "backends", "/CN=any", "DNS:*.db.example.com", "serverAuth", {}),
+    ("backend-other-name", "backends", "/CN=other", "DNS:other.example.com", "serverAuth", {}),
+    ("backend-expired", "backends", "/CN=localhost", LOCAL, "serverAuth", {"days": -1}),
+    ("backend-for-clients", "backends", "/CN=localhost", LOCAL, "clientAuth", {}),
+    ("proxy", "proxies", "/O=pgtls/CN=proxy", None, "clientAuth", {}),
+    ("alice", "clients", "/CN=alice", None, "clientAuth", {}),
+    ("bob", "clients", "/CN=bob", None, "clientAuth", {}),
+    ("wild", "clients", "/CN=*", None, "clientAuth", {}),
+    ("long-subject", "clients", "/O=Some \"quoted\" = name/CN=alice", None, "clientAuth", {}),
+    ("alice-expired", "clients", "/CN=alice", None, "clientAuth", {"days": -1}),
+    ("alice-for-servers", "clients", "/CN=alice", None, "serverAuth", {}),
+    ("alice-of-strangers", "strangers", "/CN=alice", None, "clientAuth", {}),
+    ("stranger", "strangers", "/CN=localhost", LOCAL, "serverAuth", {}),
+]
+
+
+def openssl(*words):
+    done = subprocess.run(["openssl", *words], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"openssl {' '.join(words)}: {done.stdout}")
+
+
+class Folder:
+    def __init__(self, path):
+        self.path = path
+
+    def file(self, name):
+        return os.path.join(self.path, name)
+
+    def write(self, name, text, mode=0o644):
+        with open(self.file(name), "w", encoding="ascii") as out:
+            out.write(text)
+        os.chmod(self.file(name), mode)
+
+    def read(self, name):
+        with open(self.file(name), encoding="ascii") as text:
+            return text.read()
+
+    def request(self, name, subject, key):
+        openssl("req", "-new", "-nodes", *KEYS[key], "-subj", subject,
+                "-keyout", self.file(name + ".key"), "-out", self.file(name + ".csr"))
+        os.chmod(self.file(name + ".key"), 0o600)
+
+    def sign(self, name, issuer, extensions, days):
+        self.write(name + ".ext", extensions)
+        by = ["-key", self.file(name + ".key")]
+        if issuer is not None:
+            by = ["-CA", self.file(issuer + ".pem"), "-CAkey", self.file(issuer + ".key")]
+        openssl("x509", "-req", "-in", self.file(name + ".csr"), *by,
+                "-extfile", self.file(name + ".ext"), "-days", str(days),
+                "-set_serial", str(1000 + len(os.listdir(self.path))),
+                "-out", self.file(name + ".pem"))
+        for end in (".csr", ".ext"):
+            os.unlink(self.file(name + end))
+
+    def authority(self, name):
+        root, issuing = name + "-ca", name + "-issuing"
+        self.request(root, f"/O=pgtls tests/CN={name} root", "ec")
+        self.sign(root, None, CA_EXTENSIONS, 30)
+        os.replace(self.file(root + ".pem"), self.file(root + ".crt"))
+        os.symlink(root + ".crt", self.file(root + ".pem"))
+        self.request(issuing, f"/O=pgtls tests/CN={name} issuing", "ec")
+        self.sign(issuing, root, CA_EXTENSIONS.replace("CA:TRUE", "CA:TRUE,pathlen:0"), 30)
+
+    def leaf(self, name, issuer, subject, names, purpose, more):
+        self.request(name, subject, more.get("key", "ec"))
+        extensions = LEAF_EXTENSIONS + f"extendedKeyUsage={purpose}\n"
+        if names is not None:
+            extensions += f"subjectAltName={names}\n"
+        self.sign(name, issuer + "-issuing", extensions, more.get("days", 30))
+        chain = self.read(name + ".pem") + self.read(issuer + "-issuing.pem")
+        self.write(name + ".crt", chain)
+
+    def odd_files(self):
+        """Files that the program must refuse, or read with care."""
+        self.write("server-leaf-only.crt", self.read("server.pem"))
+        leaf, issuing = self.read("server.pem"), self.read("servers-issuing.pem")
+        self.write("server-wrong-order.crt", issuing + leaf)
+        self.write("server-open.key", self.read("server.key"), 0o644)
+        self.write("server-group.key", self.read("server.key"), 0o640)
+        self.write("garbage.crt", "this is not a certificate\n")
+        self.write("garbage.key", "this is not a key\n", 0o600)
+        self.write("empty.crt", "")
+        openssl("pkey", "-in", self.file("server.key"), "-aes256", "-passout", "pass:secret",
+                "-out", self.file("server-encrypted.key"))
+        os.chmod(self.file("server-encrypted.key"), 0o600)
+        self.write("both-ca.crt", self.read("clients-ca.crt") + self.read("strangers-ca.crt"))
+
+
+def make(path):
+    os.makedirs(path, exist_ok=True)
+    folder = Folder(path)
+    for name in sorted({row[1] for row in LEAVES}):
+        folder.authority(name)
+    for row in LEAVES:
+        folder.leaf(*row)
+    folder.odd_files()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: make.py DIR")
+    make(sys.argv[1])

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Servers that are not PostgreSQL: scripted, broken or hostile ones."""
+import socket
+import threading
+
+from peers import wire
+from peers.stream import Stream, free_port
+
+
+class FakeBackend:
+    """
+    Runs `script(stream)` in a thread for each connection.  `seen` has what each
+    connection left behind: the script may append whatever it wants to tell.
+    """
+
+    def __init__(self, script, backlog=128):
+        self.script = script
+        self.seen = []
+        self.accepted = 0
+        self.streams = []
+        self.changed = threading.Condition()
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+        self.port = self.listener.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
+        self.threads = [threading.Thread(target=self._accept, daemon=True)]
+        self.threads[0].start()
+
+    def _accept(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            sock.settimeout(30)
+            stream = Stream(sock)
+            with self.changed:
+                self.accepted += 1
+                self.streams.append(stream)
+                self.changed.notify_all()
+            thread = threading.Thread(target=self._serve, args=(stream,), daemon=True)
+            self.threads.append(thread)
+            thread.start()
+
+    def _serve(self, stream):
+        try:
+            self.script(stream, self.tell)
+        except (OSError, EOFError, TypeError) as error:
+            self.tell(error)
+        finally:
+            stream.close()
+
+    def tell(self, what):
+        with self.changed:
+            self.seen.append(what)
+            self.changed.notify_all()
+
+    def wait(self, count=1, timeout=10):
+        """Until `count` things were told; returns them all."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.seen) >= count, timeout), self.seen
+            return list(self.seen)
+
+    def wait_accepted(self, count=1, timeout=10):
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.accepted >= count, timeout), self.accepted
+
+    def stop(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for stream in self.streams:
+            try:
+                stream.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        for thread in self.threads:
+            thread.join(10)
+
+
+def accept_login(stream, context=None, ready=wire.LOGGED_IN):
+    """The server's side of a login: TLS if there is a context; returns the startup packet."""
+    first = stream.packet()
+    if first == wire.SSL_REQUEST:
+        stream.send(b"S" if context else b"N")
+        if context:
+            stream.start_tls(context, server_side=True)
+        first = stream.packet()
+    if first is not None:
+        stream.send(ready)
+    return first
+
+
+def record_everything(stream, tell):
+    """Tells every byte that came, at the end."""
+    tell(stream.rest())
+
+
+class Blackhole:
+    """An address that never answers: its queue of waiting connections is full."""
+
+    def __init__(self):
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(0)
+        self.port = self.listener.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
+        self.fillers = []
+        for _ in range(4):
+            sock = socket.socket()
+            sock.setblocking(False)
+            sock.connect_ex(("127.0.0.1", self.port))
+            self.fillers.append(sock)
+
+    def stop(self):
+        for sock in [*self.fillers, self.listener]:
+            sock.close()
+
+
+def refusing_address():
+    """An address that nobody listens on."""
+    return f"127.0.0.1:{free_port()}"
