@@ -19,6 +19,8 @@ enum sslmode {
     SSLMODE_VERIFY_FULL,
 };
 
+enum route_protocol { PROTOCOL_POSTGRESQL };
+
 enum cancel_policy { CANCEL_UNSET, CANCEL_ALLOW, CANCEL_TLS_ONLY };
 
 /* Durations are microseconds, 0 = none.  Strings are owned by the settings. */
@@ -57,16 +59,27 @@ struct limit_settings {
     uint64_t tcp_user_timeout_us;
 };
 
+enum settings_section { SECTION_PROXY, SECTION_LISTENER, SECTION_BACKEND, SECTION_LIMITS };
+#define SECTION_COUNT 4
+
+/* Where the settings of one section are in the file; 0: nowhere. */
+struct section_lines {
+    int header;
+    int rows[OPTION_LIMIT];
+};
+
 struct route_settings {
     char                    *name;
-    int                      line; /* of [[proxy]] in the file */
+    int                      protocol; /* enum route_protocol */
+    int                      line;     /* of [[proxy]] in the file */
     struct listener_settings listener;
     struct backend_settings  backend;
     struct limit_settings    limits;
+    struct section_lines     lines[SECTION_COUNT];
 };
 
 struct proxy_settings {
-    char                  *file;
+    char                  *file;       /* as it was given */
     int                    log_level;  /* enum log_level */
     int                    log_format; /* enum log_format */
     uint64_t               workers;    /* 0: one a CPU */
@@ -80,6 +93,27 @@ struct proxy_settings {
  * in `problems` with success too.
  */
 struct proxy_settings *settings_load(const char *file, struct conf_problems *problems);
-void                   settings_free(struct proxy_settings *settings); /* NULL is fine */
+
+/* The same for the text of a file; `file` is its name in problems, and where relative paths
+ * start. */
+struct proxy_settings *settings_load_text(const char *file, struct bytes text,
+                                          struct conf_problems *problems);
+
+void settings_free(struct proxy_settings *settings); /* NULL is fine */
+
+/* The line of a setting such as "listener.server_cert", or of its section where it is not
+ * written, or else of its route. */
+int settings_line(const struct route_settings *route, const char *setting);
+
+/* Notes a problem of one setting of a route, found by whoever uses it: FILE, LINE, route and
+ * setting are put in front. */
+void settings_problem(struct conf_problems *problems, bool is_warning,
+                      const struct route_settings *route, const char *setting,
+                      const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+const char *sslmode_name(enum sslmode mode); /* "verify-full" */
+
+/* The tables, from the top of the file down, NULL at the end: for the manual. */
+const struct conf_table *const *settings_tables(void);
 
 #endif

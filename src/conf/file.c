@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "conf/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define READ_BYTES ((size_t)16 * 1024)
+
+static enum fail read_all(int fd, const char *path, struct buf *out, struct failure *why)
+{
+    for (;;) {
+        size_t   room = buf_room(out) < READ_BYTES ? buf_room(out) : READ_BYTES;
+        uint8_t *at;
+        ssize_t  n;
+
+        if (room == 0)
+            return fail(why, FAIL_LIMIT, "%s: larger than %zu bytes", path, out->limit_bytes);
+        if ((at = buf_reserve(out, room)) == NULL)
+            return fail(why, FAIL_MEMORY, "%s: out of memory", path);
+        n = read(fd, at, room);
+        if (n < 0 && errno != EINTR)
+            return fail_errno(why, errno, "%s", path);
+        if (n == 0)
+            return FAIL_NONE;
+        if (n > 0)
+            buf_wrote(out, (size_t)n);
+    }
+}
+
+enum fail conf_file_read(const char *path, struct buf *out, struct failure *why)
+{
+    enum fail rc;
+    int       fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return fail_errno(why, errno, "%s", path);
+    rc = read_all(fd, path, out, why);
+    close(fd);
+    return rc;
+}
+
+char *conf_file_absolute(const char *folder, const char *path)
+{
+    const char *front = path[0] == '/' || strcmp(folder, "/") == 0 ? "" : folder;
+    size_t      size = strlen(front) + strlen(path) + 2;
+    char       *joined = malloc(size);
+
+    if (joined == NULL)
+        return NULL;
+    while (strncmp(path, "./", 2) == 0)
+        path += 2;
+    snprintf(joined, size, "%s%s%s", front, path[0] == '/' ? "" : "/", path);
+    return joined;
+}
+
+/* All of an absolute path before its last slash. */
+static char *cut_name(char *path)
+{
+    char *slash = path == NULL ? NULL : strrchr(path, '/');
+
+    if (slash == path && path != NULL)
+        slash[1] = '\0';
+    else if (slash != NULL)
+        *slash = '\0';
+    return path;
+}
+
+char *conf_file_folder(const char *path)
+{
+    char *working, *absolute;
+
+    if (path[0] == '/')
+        return cut_name(conf_file_absolute("/", path));
+    if ((working = getcwd(NULL, 0)) == NULL)
+        return NULL;
+    absolute = conf_file_absolute(working, path);
+    free(working);
+    return cut_name(absolute);
+}

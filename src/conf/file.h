@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * conf/file.h - reads a file whole; paths that are relative to it
+ */
+#ifndef PGTLS_CONF_FILE_H
+#define PGTLS_CONF_FILE_H
+
+#include "base/buf.h"
+#include "base/fail.h"
+
+/* Appends all of `path` to `out`, whose limit is the largest file that is taken. */
+enum fail conf_file_read(const char *path, struct buf *out, struct failure *why) WARN_UNUSED;
+
+/* The absolute path of the folder that `path` is in; the caller frees it.  NULL: out of memory,
+ * or the working directory is gone. */
+char *conf_file_folder(const char *path);
+
+/* `path` as seen from `folder`, and as it is where it is absolute; the caller frees it.
+ * NULL when out of memory. */
+char *conf_file_absolute(const char *folder, const char *path);
+
+#endif

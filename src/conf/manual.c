@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "conf/manual.h"
+
+#include "conf/units.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WIDTH            100u
+#define INDENT_SAMPLE    "# "
+#define INDENT_REFERENCE "  "
+
+/* Lines of at most WIDTH columns, each behind `indent`. */
+static void write_wrapped(struct buf *out, const char *indent, const char *text)
+{
+    size_t room = WIDTH - strlen(indent);
+
+    while (*text != '\0') {
+        size_t len = strlen(text);
+
+        if (len > room)
+            for (len = room; len > 0 && text[len] != ' ';)
+                len--;
+        if (len == 0)
+            len = strcspn(text, " ");
+        buf_put_format(out, "%s%.*s\n", indent, (int)len, text);
+        text += len;
+        text += strspn(text, " ");
+    }
+}
+
+static bool is_quoted(enum option_type type)
+{
+    return type != OPTION_SWITCH && type != OPTION_NUMBER;
+}
+
+/* ---- reference ---- */
+
+static const char *type_name(enum option_type type)
+{
+    static const char *const names[] = {
+        [OPTION_STRING] = "text",     [OPTION_PATH] = "path",
+        [OPTION_ADDRESS] = "address", [OPTION_ADDRESS_LIST] = "address or list of addresses",
+        [OPTION_CHOICE] = "one of",   [OPTION_SWITCH] = "true or false",
+        [OPTION_NUMBER] = "number",   [OPTION_DURATION] = "duration",
+        [OPTION_SIZE] = "size",       [OPTION_FILE_MODE] = "file mode",
+    };
+
+    return names[type];
+}
+
+static void write_choices(struct buf *out, const struct option *row)
+{
+    const char *between = " ";
+
+    for (const struct option_choice *c = row->choices; c->word != NULL; c++)
+        if (c->refusal == NULL) {
+            buf_put_format(out, "%s`%s`", between, c->word);
+            between = ", ";
+        }
+}
+
+static void write_limits(struct buf *out, const struct option *row)
+{
+    char least[UNITS_TEXT], most[UNITS_TEXT];
+
+    if (row->type == OPTION_NUMBER)
+        buf_put_format(out, " from %" PRIu64 " to %" PRIu64, row->min, row->max);
+    else if (row->type == OPTION_DURATION)
+        buf_put_format(out, " from %s to %s", units_write_duration(least, row->min),
+                       units_write_duration(most, row->max));
+    else if (row->type == OPTION_SIZE)
+        buf_put_format(out, " from %s to %s", units_write_size(least, row->min),
+                       units_write_size(most, row->max));
+}
+
+static void write_default(struct buf *out, const struct option *row)
+{
+    const char *quote = is_quoted(row->type) ? "\"" : "";
+
+    if (row->is_required)
+        buf_put(out, BYTES("required"));
+    else if (row->preset != NULL)
+        buf_put_format(out, "default `%s%s%s`", quote, row->preset, quote);
+    else
+        buf_put_format(out, "default: %s", row->default_text);
+}
+
+static void write_row(struct buf *out, const struct option *row)
+{
+    buf_put_format(out, "\n- `%s`: %s", row->name, type_name(row->type));
+    if (row->type == OPTION_CHOICE)
+        write_choices(out, row);
+    write_limits(out, row);
+    buf_put(out, BYTES("; "));
+    write_default(out, row);
+    buf_put(out, BYTES("\n"));
+    write_wrapped(out, INDENT_REFERENCE, row->help);
+}
+
+void conf_write_reference(struct buf *out, const struct conf_table *const *tables)
+{
+    buf_put(out, BYTES("# Settings\n\n"));
+    write_wrapped(
+        out, "",
+        "The configuration file is TOML. Relative paths are relative to the file. "
+        "Durations are written \"250ms\", \"10s\", \"5min\", \"24h\"; sizes \"512B\", "
+        "\"64KiB\", \"1MiB\". Whatever is wrong with a file is told at once, each with "
+        "its line.");
+    for (; *tables != NULL; tables++) {
+        const char *header = (*tables)->header;
+
+        buf_put_format(out, "\n## %s\n\n", header[0] == '\0' ? "Top of the file" : header);
+        write_wrapped(out, "", (*tables)->help);
+        for (const struct option *row = (*tables)->rows; row->name != NULL; row++)
+            write_row(out, row);
+    }
+}
+
+/* ---- sample ---- */
+
+static void write_sample_row(struct buf *out, const struct option *row)
+{
+    const char *quote = is_quoted(row->type) ? "\"" : "";
+
+    buf_put(out, BYTES("\n"));
+    write_wrapped(out, INDENT_SAMPLE, row->help);
+    if (!row->is_in_sample)
+        buf_put(out, BYTES("#"));
+    if (row->sample != NULL)
+        buf_put_format(out, "%s = %s\n", row->name, row->sample);
+    else
+        buf_put_format(out, "%s = %s%s%s\n", row->name, quote, row->preset, quote);
+}
+
+void conf_write_sample(struct buf *out, const struct conf_table *const *tables)
+{
+    for (bool is_first = true; *tables != NULL; tables++, is_first = false) {
+        if (!is_first)
+            buf_put(out, BYTES("\n"));
+        write_wrapped(out, INDENT_SAMPLE, (*tables)->help);
+        if ((*tables)->header[0] != '\0')
+            buf_put_format(out, "%s\n", (*tables)->header);
+        for (const struct option *row = (*tables)->rows; row->name != NULL; row++)
+            write_sample_row(out, row);
+    }
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "conf/problems.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void conf_problems_fini(struct conf_problems *problems)
+{
+    free(problems->items);
+    *problems = (struct conf_problems){ .file = problems->file };
+}
+
+static bool make_room(struct conf_problems *problems)
+{
+    size_t               capacity = problems->capacity == 0 ? 8 : problems->capacity * 2;
+    struct conf_problem *items;
+
+    if (problems->count < problems->capacity)
+        return true;
+    items = realloc(problems->items, capacity * sizeof *items);
+    if (items == NULL)
+        return false;
+    problems->items = items;
+    problems->capacity = capacity;
+    return true;
+}
+
+/* A free place behind those of the same line and before those of later ones. */
+static struct conf_problem *place_for(struct conf_problems *problems, int line)
+{
+    size_t at = problems->count;
+
+    while (at > 0 && problems->items[at - 1].line > line)
+        at--;
+    memmove(&problems->items[at + 1], &problems->items[at],
+            (problems->count - at) * sizeof *problems->items);
+    problems->count++;
+    return &problems->items[at];
+}
+
+void conf_problem_add(struct conf_problems *problems, bool is_warning, int line,
+                      const char *format, ...)
+{
+    struct conf_problem *problem;
+    int                  used;
+    va_list              args;
+
+    if (!is_warning)
+        problems->error_count++;
+    if (!make_room(problems))
+        return;
+    problem = place_for(problems, line);
+    problem->is_warning = is_warning;
+    problem->line = line;
+    if (line > 0)
+        used =
+            snprintf(problem->text, sizeof problem->text, "%.200s:%d: ", problems->file, line);
+    else
+        used = snprintf(problem->text, sizeof problem->text, "%.200s: ", problems->file);
+    va_start(args, format);
+    vsnprintf(problem->text + used, sizeof problem->text - (size_t)used, format, args);
+    va_end(args);
+}
