@@ -8,8 +8,8 @@
 #ifndef PGTLS_IO_ADDRESS_H
 #define PGTLS_IO_ADDRESS_H
 
-#include "base/fail.h"
 #include "base/bytes.h"
+#include "base/fail.h"
 
 #define ADDRESS_TEXT 128 /* enough for "unix:" and the longest socket path */
 
@@ -26,6 +26,13 @@ enum fail address_parse(struct address *out, const char *text, struct failure *w
 
 /* "127.0.0.1:5432", "[::1]:5432", "unix:/path"; returns `out`. */
 const char *address_format(const struct address *address, char out[static ADDRESS_TEXT]);
+
+/* A numeric host and a port; false where `host` is not a numeric address. */
+bool address_from_numeric(struct address *out, const char *host, uint16_t port);
+
+/* Copies a struct sockaddr of `length` bytes, which must fit. */
+void address_from_system(struct address *out, const void *sockaddr, size_t length);
+void address_set_port(struct address *address, uint16_t port); /* not on Unix sockets */
 
 bool address_is_unix(const struct address *address);
 bool address_is_loopback(const struct address *address); /* Unix sockets count */

@@ -22,8 +22,8 @@
 #include "base/fail.h"
 #include "io/address.h"
 
-#define container_of(pointer, type, member) \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define container_of(pointer, type, member)                                                    \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 /* The most bytes one on_received() brings: scratch buffers are sized by it. */
 #define LOOP_RECEIVE_MAX ((size_t)256 * 1024)
@@ -36,8 +36,8 @@ enum loop_kind { LOOP_EPOLL };
 
 /* A loop for the calling thread.  NULL with `why` filled where the system says no. */
 struct loop *loop_new(enum loop_kind kind, struct failure *why);
-void         loop_free(struct loop *loop); /* every stream, listener and watch is closed already */
-const char  *loop_name(const struct loop *loop); /* "epoll" */
+void loop_free(struct loop *loop); /* every stream, listener and watch is closed already */
+const char *loop_name(const struct loop *loop); /* "epoll" */
 
 void loop_run(struct loop *loop);  /* until loop_stop() */
 void loop_stop(struct loop *loop); /* from a callback: loop_run() returns after this turn */
@@ -64,11 +64,15 @@ void loop_post(struct loop *loop, struct loop_task *task);
 
 struct loop_timer {
     void (*expired)(struct loop_timer *timer);
-    uint64_t at_us; /* the loop's */
-    size_t   slot;  /* the loop's: place in its heap, 0 = not running */
+
+    /* the loop's: place in its queue; not running where prev is NULL */
+    uint64_t           at_us;
+    struct loop_timer *child;
+    struct loop_timer *next;
+    struct loop_timer *prev;
 };
 
-/* Runs `expired` once, `delay_us` from now.  A running timer is moved. */
+/* Runs `expired` once, in a later turn, `delay_us` from now.  A running timer is moved. */
 void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t delay_us);
 void loop_timer_stop(struct loop *loop, struct loop_timer *timer); /* a stopped one is fine */
 bool loop_timer_is_running(const struct loop_timer *timer);
@@ -100,7 +104,9 @@ struct loop_listener {
     void (*accepted)(struct loop_listener *listener, struct loop_accepted accepted);
     /* descriptors or memory ran out; accepting is paused for a while and resumes by itself */
     void (*paused)(struct loop_listener *listener, int error);
-    int               fd;      /* the loop's from here on */
+
+    /* the loop's */
+    int               fd;
     bool              shared;
     struct loop_timer resume;
     struct loop      *loop;
@@ -150,15 +156,15 @@ struct stream {
     struct loop                *loop;
 
     /* the loop's */
-    int               fd;
-    unsigned          flags;
-    unsigned          registered;
-    size_t            receive_limit;
-    struct bytes      sending;
-    int               send_error;
-    struct stream    *next_done;
-    struct address   *connecting;
-    void             *backend; /* what a backend keeps beside, if it needs more */
+    int            fd;
+    unsigned       flags;
+    unsigned       registered;
+    size_t         receive_limit;
+    struct bytes   sending; /* what the kernel has not taken yet */
+    int            send_error;
+    int            receive_error; /* or that of connecting */
+    struct stream *next_done;
+    void          *backend; /* what a backend keeps beside, if it needs more */
 };
 
 /* Takes over an accepted descriptor.  On failure the descriptor is closed. */

@@ -21,11 +21,8 @@ struct resolve_request {
                      size_t count, const struct failure *why);
     /* the resolver's */
     struct resolver        *resolver;
+    struct resolve_lookup  *lookup;
     struct resolve_request *next;
-    uint16_t                port;
-    bool                    cancelled;
-    struct loop_task        answer;
-    struct resolve_answer  *kept;
 };
 
 /* One a loop.  NULL with `why` filled on failure. */
@@ -36,8 +33,8 @@ void             resolver_free(struct resolver *resolver); /* no request is unde
  * Looks up `host` (a name or a numeric address; /etc/hosts counts).  The
  * request must stay until it is answered or cancelled.
  */
-void resolver_start(struct resolver *resolver, struct resolve_request *request, const char *host,
-                    uint16_t port);
+void resolver_start(struct resolver *resolver, struct resolve_request *request,
+                    const char *host, uint16_t port);
 
 /* No answer will come; the request's memory may be reused after this call. */
 void resolver_cancel(struct resolve_request *request);

@@ -8,8 +8,8 @@
 #include "io/address.h"
 
 struct socket_options {
-    bool     reuse_port;     /* one of several sockets on this address (SO_REUSEPORT) */
-    unsigned unix_mode;      /* mode of a Unix socket's file, for instance 0660 */
+    bool     reuse_port; /* one of several sockets on this address (SO_REUSEPORT) */
+    unsigned unix_mode;  /* mode of a Unix socket's file, for instance 0660 */
     int      backlog;
 };
 

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * io/loop_backend.h - what stands behind loop.h; for the backends only
+ *
+ * A backend embeds struct loop and fills in the operations.  Timers, tasks and
+ * the delivery of completions are shared (loop.c, stream.c).  One turn is
+ *
+ *     wait (the backend: sleeps, then handles what happened) -> timers -> tasks
+ *     -> completions that were queued meanwhile
+ *
+ * stream.c has checked the arguments and keeps the flags; a backend starts the
+ * operation and calls stream_done() when it is done, which only queues the
+ * completion.  From within wait it may call `received` and `connected` itself,
+ * as the caller of those is the loop and nobody's stream_*() call.
+ */
+#ifndef PGTLS_IO_LOOP_BACKEND_H
+#define PGTLS_IO_LOOP_BACKEND_H
+
+#include "io/loop.h"
+#include "io/timer_queue.h"
+
+#include <stdatomic.h>
+
+/* The answer to running out of descriptors: nothing tells when there are some again. */
+#define LOOP_ACCEPT_PAUSE_US 100000u
+
+struct loop_listener_ops {
+    enum fail (*start)(struct loop_listener *listener, struct failure *why); /* and resume */
+    void (*stop)(struct loop_listener *listener);                            /* and pause */
+    void (*discard)(struct loop *loop, int fd);
+};
+
+struct loop_stream_ops {
+    enum fail (*attach)(struct stream *stream, const struct loop_accepted *accepted,
+                        const struct stream_options *options, struct failure *why);
+    enum fail (*connect)(struct stream *stream, const struct address *address,
+                         const struct stream_options *options, struct failure *why);
+    void (*receive)(struct stream *stream);
+    void (*receive_stop)(struct stream *stream);
+    void (*send)(struct stream *stream); /* stream->sending */
+    void (*shutdown)(struct stream *stream);
+    void (*close)(struct stream *stream, bool abort); /* ends in STREAM_DONE_CLOSED */
+};
+
+struct loop_ops {
+    const char *name;
+    void (*free)(struct loop *loop);
+    void (*wait)(struct loop *loop); /* until loop_fall_asleep() says; calls loop_wake_up() */
+    void (*wake)(struct loop *loop); /* from any thread: ends a wait */
+    /* what = 0 stops it, which cannot fail */
+    enum fail (*watch)(struct loop *loop, struct loop_watch *watch, unsigned what,
+                       struct failure *why);
+    const struct loop_listener_ops *listener;
+    const struct loop_stream_ops   *stream;
+};
+
+struct loop {
+    const struct loop_ops *ops;
+    uint64_t               now_us;
+    int64_t                wall_s;
+    bool                   stopped;
+    size_t                 streams; /* attached or connected, `closed` not delivered */
+    struct timer_queue     timers;
+    struct stream         *done; /* completions to deliver, in order */
+    struct stream        **done_end;
+
+    _Atomic(struct loop_task *) posted; /* newest first */
+    atomic_bool                 is_asleep;
+};
+
+void loop_init(struct loop *loop, const struct loop_ops *ops);
+
+/* One turn of loop_run(). */
+void loop_turn(struct loop *loop);
+
+/*
+ * A backend calls this before it waits: the time until which it may sleep, 0
+ * for not at all.  From here until loop_wake_up() a loop_post() calls `wake`.
+ */
+uint64_t loop_fall_asleep(struct loop *loop);
+void     loop_wake_up(struct loop *loop, uint64_t now_us, int64_t wall_s);
+
+/* Whether something is to be done at once: completions or tasks. */
+bool loop_is_busy(struct loop *loop);
+
+/* Pauses a listener and tells it; the listener may be gone afterwards. */
+void loop_listener_pause(struct loop_listener *listener, int error);
+
+/* ---- streams ---- */
+
+enum stream_flag {
+    STREAM_CONNECTING = 1 << 0,
+    STREAM_RECEIVING = 1 << 1, /* asked for and not answered */
+    STREAM_SENDING = 1 << 2,   /* until `sent` is called */
+    STREAM_CLOSING = 1 << 3,
+    STREAM_STOPPING = 1 << 4, /* receive withdrawn, but the answer may be under way */
+
+    /* completions that wait for delivery */
+    STREAM_DONE_CONNECTED = 1 << 8,
+    STREAM_DONE_SENT = 1 << 9,
+    STREAM_DONE_RECEIVED = 1 << 10, /* with receive_error, without data */
+    STREAM_DONE_CLOSED = 1 << 11,
+    STREAM_QUEUED = 1 << 12,
+};
+
+#define STREAM_DONE                                                                            \
+    (STREAM_DONE_CONNECTED | STREAM_DONE_SENT | STREAM_DONE_RECEIVED | STREAM_DONE_CLOSED)
+
+/* Queues a completion. */
+void stream_done(struct stream *stream, enum stream_flag what);
+
+/* Whether bytes wait to be sent. */
+bool stream_has_unsent(const struct stream *stream);
+
+/* Tells `received` or `connected` at once; only from within a backend's wait. */
+void stream_received(struct stream *stream, struct bytes data, int error);
+void stream_connected(struct stream *stream, int error);
+
+/* Delivers what is queued now, not what is queued meanwhile. */
+void stream_deliver_done(struct loop *loop);
+
+#endif

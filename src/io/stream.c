@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "io/loop_backend.h"
+
+#include <assert.h>
+
+/* ---- what callers ask for ---- */
+
+static void stream_init(struct stream *stream, struct loop *loop,
+                        const struct stream_events *events)
+{
+    *stream = (struct stream){ .events = events, .loop = loop, .fd = -1 };
+}
+
+enum fail stream_attach(struct stream *stream, struct loop *loop,
+                        const struct stream_events *events, struct loop_accepted accepted,
+                        const struct stream_options *options, struct failure *why)
+{
+    enum fail rc;
+
+    stream_init(stream, loop, events);
+    rc = loop->ops->stream->attach(stream, &accepted, options, why);
+    if (rc == FAIL_NONE)
+        loop->streams++;
+    return rc;
+}
+
+enum fail stream_connect(struct stream *stream, struct loop *loop,
+                         const struct stream_events *events, const struct address *address,
+                         const struct stream_options *options, struct failure *why)
+{
+    enum fail rc;
+
+    stream_init(stream, loop, events);
+    stream->flags = STREAM_CONNECTING;
+    rc = loop->ops->stream->connect(stream, address, options, why);
+    if (rc == FAIL_NONE)
+        loop->streams++;
+    return rc;
+}
+
+void stream_receive(struct stream *stream, size_t at_most)
+{
+    assert(!(stream->flags & (STREAM_CONNECTING | STREAM_CLOSING)));
+    assert(!(stream->flags & STREAM_RECEIVING) || (stream->flags & STREAM_STOPPING));
+    stream->receive_limit =
+        at_most == 0 || at_most > LOOP_RECEIVE_MAX ? LOOP_RECEIVE_MAX : at_most;
+    stream->flags = (stream->flags | STREAM_RECEIVING) & ~(unsigned)STREAM_STOPPING;
+    stream->loop->ops->stream->receive(stream);
+}
+
+void stream_receive_stop(struct stream *stream)
+{
+    if (stream->flags & STREAM_RECEIVING)
+        stream->loop->ops->stream->receive_stop(stream);
+}
+
+void stream_send(struct stream *stream, struct bytes data)
+{
+    assert(!(stream->flags & (STREAM_CONNECTING | STREAM_CLOSING | STREAM_SENDING)));
+    stream->flags |= STREAM_SENDING;
+    stream->sending = data;
+    if (data.len == 0)
+        stream_done(stream, STREAM_DONE_SENT);
+    else
+        stream->loop->ops->stream->send(stream);
+}
+
+bool stream_is_sending(const struct stream *stream)
+{
+    return (stream->flags & STREAM_SENDING) != 0;
+}
+
+void stream_shutdown(struct stream *stream)
+{
+    assert(!(stream->flags & (STREAM_CONNECTING | STREAM_CLOSING | STREAM_SENDING)));
+    stream->loop->ops->stream->shutdown(stream);
+}
+
+void stream_close(struct stream *stream, bool abort)
+{
+    assert(!(stream->flags & STREAM_CLOSING));
+    stream->flags |= STREAM_CLOSING;
+    stream->loop->ops->stream->close(stream, abort);
+}
+
+/* ---- what backends tell ---- */
+
+bool stream_has_unsent(const struct stream *stream)
+{
+    return (stream->flags & (STREAM_SENDING | STREAM_DONE_SENT)) == STREAM_SENDING;
+}
+
+void stream_done(struct stream *stream, enum stream_flag what)
+{
+    struct loop *loop = stream->loop;
+
+    stream->flags |= what;
+    if (stream->flags & STREAM_QUEUED)
+        return;
+    stream->flags |= STREAM_QUEUED;
+    stream->next_done = NULL;
+    *loop->done_end = stream;
+    loop->done_end = &stream->next_done;
+}
+
+void stream_received(struct stream *stream, struct bytes data, int error)
+{
+    stream->flags &= ~(unsigned)(STREAM_RECEIVING | STREAM_STOPPING);
+    stream->events->received(stream, data, error);
+}
+
+void stream_connected(struct stream *stream, int error)
+{
+    stream->flags &= ~(unsigned)STREAM_CONNECTING;
+    stream->events->connected(stream, error);
+}
+
+static bool is_open(const struct stream *stream)
+{
+    return !(stream->flags & STREAM_CLOSING);
+}
+
+/* A callback may close the stream, and then the rest is not told; its memory stays until
+ * `closed`, which comes in another delivery. */
+static void deliver(struct stream *stream)
+{
+    unsigned what = stream->flags & STREAM_DONE;
+
+    stream->flags &= ~(unsigned)(STREAM_DONE | STREAM_QUEUED);
+    if (what & STREAM_DONE_CLOSED) {
+        stream->loop->streams--;
+        stream->events->closed(stream);
+        return;
+    }
+    if ((what & STREAM_DONE_CONNECTED) && is_open(stream))
+        stream_connected(stream, stream->receive_error);
+    if ((what & STREAM_DONE_RECEIVED) && is_open(stream))
+        stream_received(stream, bytes_of(NULL, 0), stream->receive_error);
+    if ((what & STREAM_DONE_SENT) && is_open(stream)) {
+        stream->flags &= ~(unsigned)STREAM_SENDING;
+        stream->events->sent(stream, stream->send_error);
+    }
+}
+
+void stream_deliver_done(struct loop *loop)
+{
+    struct stream *stream = loop->done;
+
+    loop->done = NULL;
+    loop->done_end = &loop->done;
+    while (stream != NULL) {
+        struct stream *next = stream->next_done;
+
+        deliver(stream);
+        stream = next;
+    }
+}
