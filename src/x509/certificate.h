@@ -13,13 +13,13 @@
 struct x509_st;
 
 struct certificate_facts {
-    char    *subject;     /* RFC 2253 order and escapes, then text_escape'd */
-    char    *issuer;
-    char    *serial;      /* hexadecimal, lower case, no separators */
-    char    *fingerprint; /* SHA-256 of the DER, hexadecimal */
-    char    *names;       /* "DNS:a, IP:10.0.0.1"; "" where there are none */
-    int64_t  not_before;  /* seconds since 1970 */
-    int64_t  not_after;
+    char   *subject; /* RFC 2253 order and escapes, then text_escape'd */
+    char   *issuer;
+    char   *serial;      /* hexadecimal, lower case, no separators */
+    char   *fingerprint; /* SHA-256 of the DER, hexadecimal */
+    char   *names;       /* "DNS:a, IP:10.0.0.1"; "" where there are none */
+    int64_t not_before;  /* seconds since 1970 */
+    int64_t not_after;
 };
 
 /* Fills `out`, to be freed with certificate_facts_fini; FAIL_MEMORY otherwise. */

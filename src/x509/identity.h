@@ -19,7 +19,8 @@ struct identity_files {
 };
 
 /*
- * Loads both and proves that they belong together.  The key file must be a
+ * Loads both and proves that they belong together, and that each certificate
+ * signed the one before it; dates are not looked at.  The key file must be a
  * regular file, and by PostgreSQL's rule (be_tls_init, "private key file has
  * group or world access") owned by root with mode 0640 or less, or by the
  * effective user with 0600 or less.  A key with a passphrase is a failure,
@@ -27,13 +28,13 @@ struct identity_files {
  * On failure NULL, and `why` names the file, what is wrong and what to do.
  */
 struct identity *identity_load(const struct identity_files *files, struct failure *why);
-struct identity *identity_hold(struct identity *identity); /* one more user; returns it */
+struct identity *identity_hold(struct identity *identity);    /* one more user; returns it */
 void             identity_release(struct identity *identity); /* NULL is fine */
 
 /* Facts for --check and for logs.  Borrowed from the identity. */
 struct certificate_facts;
 const struct certificate_facts *identity_facts(const struct identity *identity);
-size_t                          identity_chain_length(const struct identity *identity); /* with leaf */
+size_t identity_chain_length(const struct identity *identity); /* with leaf */
 
 /* Whether both have the same leaf certificate (DER): channel binding passes then. */
 struct bytes identity_leaf_der(const struct identity *identity);

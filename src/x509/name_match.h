@@ -9,6 +9,8 @@
  *     even where DNS SANs exist
  *   - case-insensitive; `*` only as the whole first label, one label deep
  *   - an IP SAN has 4 or 16 bytes; another length is a failure, as is a NUL in a name
+ * Two things libpq lets pass are refused here: alternative names that cannot be
+ * decoded (there the CN would count), and a wildcard for a host with an empty label.
  */
 #ifndef PGTLS_X509_NAME_MATCH_H
 #define PGTLS_X509_NAME_MATCH_H
@@ -17,10 +19,14 @@
 
 struct x509_st;
 
+/* Whether libpq takes `host` for an IP address: inet_aton, so "127.1" too, or IPv6. */
+bool name_is_address(const char *host);
+
 /*
  * FAIL_NONE if the certificate is for `host`.  Otherwise `why` says which names it has:
  * `server certificate is for "a" (and 2 other names), not for host "b"`.
  */
-enum fail name_match(struct x509_st *certificate, const char *host, struct failure *why) WARN_UNUSED;
+enum fail name_match(struct x509_st *certificate, const char *host,
+                     struct failure *why) WARN_UNUSED;
 
 #endif

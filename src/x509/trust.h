@@ -28,10 +28,12 @@ struct certificate_facts;
 /* Facts of the n-th certificate, borrowed. */
 const struct certificate_facts *trust_facts(const struct trust *trust, size_t n);
 
-/* For tls/ only: a new store with all of it, the caller's; and the names for CertificateRequest. */
+/* For tls/ only: a new store with all of it, the caller's; and the names for
+ * CertificateRequest. */
 struct x509_store_st;
 struct stack_st_X509_NAME;
 struct x509_store_st      *trust_new_store(const struct trust *trust, struct failure *why);
-struct stack_st_X509_NAME *trust_new_names(const struct trust *trust); /* the caller's; NULL if none */
+struct stack_st_X509_NAME *trust_new_names(
+    const struct trust *trust); /* the caller's; NULL if none */
 
 #endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "x509/certificate.h"
+
+#include "base/text.h"
+
+#include <arpa/inet.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* A peer's certificate may be 100 KB of names: what is kept of a text is bounded. */
+#define LONGEST_TEXT   1024u
+#define LONGEST_NAME   256u
+#define LONGEST_SERIAL 64u
+
+/* RFC 2253, but bytes past ASCII stay as they are: text_escape does them once. */
+#define NAME_FLAGS                                                                             \
+    (XN_FLAG_RFC2253 & ~(unsigned long)(ASN1_STRFLGS_ESC_MSB | ASN1_STRFLGS_ESC_CTRL))
+
+static char *copy_of(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char  *copy = malloc(size);
+
+    if (copy != NULL)
+        memcpy(copy, text, size);
+    return copy;
+}
+
+static char *escaped_copy(struct bytes text)
+{
+    char escaped[LONGEST_TEXT];
+
+    text_escape(escaped, sizeof escaped, text);
+    return copy_of(escaped);
+}
+
+static char *name_text(const X509_NAME *name)
+{
+    BIO  *bio = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    char *data;
+    long  len;
+
+    if (bio != NULL && X509_NAME_print_ex(bio, name, 0, NAME_FLAGS) >= 0) {
+        len = BIO_get_mem_data(bio, &data);
+        text = escaped_copy(bytes_of(data, len > 0 ? (size_t)len : 0));
+    }
+    BIO_free(bio);
+    return text;
+}
+
+static void hex(char *out, struct bytes b)
+{
+    *out = '\0';
+    for (size_t i = 0; i < b.len; i++)
+        snprintf(out + 2 * i, 3, "%02x", b.p[i]);
+}
+
+static struct bytes string_bytes(const ASN1_STRING *s)
+{
+    return bytes_of(ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s));
+}
+
+static char *serial_text(const ASN1_INTEGER *serial)
+{
+    char text[1 + 2 * LONGEST_SERIAL + 1] = "-";
+    bool negative = ASN1_STRING_type(serial) == V_ASN1_NEG_INTEGER;
+
+    hex(text + (negative ? 1 : 0), bytes_first(string_bytes(serial), LONGEST_SERIAL));
+    return copy_of(text);
+}
+
+static char *fingerprint_text(X509 *certificate)
+{
+    uint8_t  digest[EVP_MAX_MD_SIZE];
+    char     text[2 * EVP_MAX_MD_SIZE + 1];
+    unsigned len = 0;
+
+    if (X509_digest(certificate, EVP_sha256(), digest, &len) != 1)
+        return NULL;
+    hex(text, bytes_of(digest, len));
+    return copy_of(text);
+}
+
+static void address_text(char *out, size_t size, struct bytes address)
+{
+    const void *p = address.p;
+
+    if (address.len != 4 && address.len != 16)
+        snprintf(out, size, "(%zu bytes)", address.len);
+    else if (inet_ntop(address.len == 4 ? AF_INET : AF_INET6, p, out, (socklen_t)size) == NULL)
+        *out = '\0';
+}
+
+static void alternative_name_text(char *out, size_t size, const GENERAL_NAME *name)
+{
+    const char *kind = NULL;
+    char        text[LONGEST_NAME] = "";
+
+    switch (name->type) {
+    case GEN_DNS: kind = "DNS"; break;
+    case GEN_EMAIL: kind = "email"; break;
+    case GEN_URI: kind = "URI"; break;
+    case GEN_IPADD:
+        address_text(text, sizeof text, string_bytes(name->d.iPAddress));
+        snprintf(out, size, "IP:%s", text);
+        return;
+    default: snprintf(out, size, "(another kind)"); return;
+    }
+    text_escape(text, sizeof text, string_bytes(name->d.ia5));
+    snprintf(out, size, "%s:%s", kind, text);
+}
+
+static char *alternative_names_text(X509 *certificate)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    char           all[LONGEST_TEXT + 8] = "";
+    size_t         at = 0;
+
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        char one[LONGEST_NAME + 16];
+
+        alternative_name_text(one, sizeof one, sk_GENERAL_NAME_value(names, i));
+        if (at + strlen(one) + 3 > LONGEST_TEXT) {
+            snprintf(all + at, sizeof all - at, ", ...");
+            break;
+        }
+        at += (size_t)snprintf(all + at, sizeof all - at, "%s%s", at > 0 ? ", " : "", one);
+    }
+    GENERAL_NAMES_free(names);
+    return copy_of(all);
+}
+
+/* A date that cannot be read counts as 1970: long expired. */
+static int64_t seconds(const ASN1_TIME *date)
+{
+    struct tm parts;
+
+    return ASN1_TIME_to_tm(date, &parts) == 1 ? (int64_t)timegm(&parts) : 0;
+}
+
+enum fail certificate_facts_init(struct certificate_facts *out, X509 *certificate,
+                                 struct failure *why)
+{
+    struct certificate_facts facts = {
+        .subject = name_text(X509_get_subject_name(certificate)),
+        .issuer = name_text(X509_get_issuer_name(certificate)),
+        .serial = serial_text(X509_get0_serialNumber(certificate)),
+        .fingerprint = fingerprint_text(certificate),
+        .names = alternative_names_text(certificate),
+        .not_before = seconds(X509_get0_notBefore(certificate)),
+        .not_after = seconds(X509_get0_notAfter(certificate)),
+    };
+
+    ERR_clear_error();
+    if (facts.subject == NULL || facts.issuer == NULL || facts.serial == NULL ||
+        facts.fingerprint == NULL || facts.names == NULL) {
+        certificate_facts_fini(&facts);
+        return fail(why, FAIL_MEMORY, "out of memory");
+    }
+    *out = facts;
+    return FAIL_NONE;
+}
+
+void certificate_facts_fini(struct certificate_facts *facts)
+{
+    free(facts->subject);
+    free(facts->issuer);
+    free(facts->serial);
+    free(facts->fingerprint);
+    free(facts->names);
+    *facts = (struct certificate_facts){ 0 };
+}
+
+/* Where the only common name stands; negative where there is none, or more than one. */
+static int only_common_name(const X509_NAME *subject)
+{
+    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+
+    if (at >= 0 && X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0)
+        return -1;
+    return at;
+}
+
+bool certificate_has_common_name(X509 *certificate, const char *name)
+{
+    const X509_NAME *subject = X509_get_subject_name(certificate);
+    int              at = only_common_name(subject);
+    unsigned char   *utf8 = NULL;
+    int              len;
+    bool             same;
+
+    if (at < 0 || *name == '\0')
+        return false;
+    /* equal lengths also mean that no NUL hides in it: CVE-2009-4034 */
+    len =
+        ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+    same = len > 0 && bytes_equal(bytes_of(utf8, (size_t)len), bytes_of_string(name));
+    OPENSSL_free(utf8);
+    ERR_clear_error();
+    return same;
+}
+
+char *certificate_common_name(X509 *certificate)
+{
+    const X509_NAME *subject = X509_get_subject_name(certificate);
+    int              at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    unsigned char   *utf8 = NULL;
+    int              len;
+    char            *text;
+
+    if (at < 0)
+        return copy_of("");
+    len =
+        ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+    text = escaped_copy(bytes_of(utf8, len > 0 ? (size_t)len : 0));
+    OPENSSL_free(utf8);
+    ERR_clear_error();
+    return text;
+}
