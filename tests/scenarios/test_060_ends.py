@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: PostgreSQL
+"""How connections end: each end is passed on as what it was."""
+import time
+
+import pytest
+
+from peers import wire
+from peers.backend import accept_login
+from peers.libpq import client_cert, psql
+from peers.proxy import route
+from peers.stream import Truncated, connect, connect_tls
+
+TAIL = wire.error_response("57P01", "terminating connection due to administrator command")
+
+
+@pytest.fixture(params=["clear", "tls"])
+def leg(request, start, listener, certs, fake, verified):
+    """leg(script): a client logged in to a scripted server, both legs with or without TLS."""
+    tls = request.param == "tls"
+
+    def one(script, login=True):
+        def whole(stream, tell):
+            accept_login(stream, certs.server() if tls else None)
+            script(stream, tell)
+
+        server = fake(whole)
+        backend = verified(server.address) if tls else {"address": server.address}
+        proxy = start(route(backend, listener("require" if tls else "disable")))
+        client = connect_tls(proxy.port, certs.client()) if tls else connect(proxy.port)
+        request.addfinalizer(client.close)
+        if login:
+            client.login()
+        return client, server, proxy
+
+    one.tls = tls
+    return one
+
+
+def test_a_server_s_error_and_end_reach_the_client_whole(leg):
+    def script(stream, _tell):
+        stream.send(TAIL)
+        if leg.tls:
+            stream.close_notify()
+
+    client, _, proxy = leg(script)
+    assert client.rest() == TAIL
+    assert proxy.end()
+
+
+def test_a_long_tail_reaches_a_slow_client_whole(leg):
+    tail = wire.data_row(b"x" * 1000) * 3000 + TAIL
+
+    def script(stream, _tell):
+        stream.send(tail)
+        if leg.tls:
+            stream.close_notify()
+
+    client, _, _ = leg(script)
+    time.sleep(0.5)
+    assert client.rest() == tail
+
+
+def test_a_long_tail_of_the_client_reaches_the_server_whole(leg):
+    upload = wire.message("d", b"y" * 1000) * 3000
+
+    def script(stream, tell):
+        time.sleep(0.3)
+        tell(stream.rest())
+
+    client, server, _ = leg(script)
+    client.send(upload + wire.TERMINATE)
+    client.half_close()
+    assert server.wait()[0] == upload + wire.TERMINATE
+
+
+def test_the_client_s_half_close_leaves_the_other_direction_open(leg):
+    def script(stream, tell):
+        tell(stream.rest())                 # until the client's direction ended
+        stream.send(wire.READY)
+        if leg.tls:
+            stream.close_notify()
+
+    client, server, _ = leg(script)
+    client.send(wire.query("select 1"))
+    client.half_close()
+    assert server.wait() == [wire.query("select 1")]
+    assert client.rest() == wire.READY
+
+
+def test_the_server_s_half_close_leaves_the_other_direction_open(leg):
+    def script(stream, tell):
+        stream.send(wire.READY)
+        stream.half_close()
+        tell(stream.rest())
+
+    client, server, _ = leg(script)
+    assert client.rest() == wire.READY
+    client.send(wire.TERMINATE)
+    client.half_close()
+    assert server.wait() == [wire.TERMINATE]
+
+
+def test_a_query_is_answered_although_the_client_half_closed(start, postgres_clear):
+    one = start(route({"address": postgres_clear.address}))
+    with connect(one.port) as client:
+        client.login()
+        client.send(wire.query("select pg_sleep(0.3), 42"))
+        client.half_close()
+        found = wire.messages_of(client.rest())[0]
+    assert "D" in [m.type for m in found]
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_the_server_s_truncation_stays_a_truncation(start, listener, certs, fake, verified, clean):
+    def script(stream, _tell):
+        accept_login(stream, certs.server())
+        stream.send(wire.READY)
+        if clean:
+            stream.close_notify()
+
+    server = fake(script)
+    one = start(route(verified(server.address), listener("require")))
+    with connect_tls(one.port, certs.client()) as client:
+        client.login()
+        assert client.read(len(wire.READY)) == wire.READY
+        if clean:
+            assert client.recv() == b""
+        else:
+            with pytest.raises(Truncated):
+                client.recv()
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_the_client_s_truncation_stays_a_truncation(start, listener, certs, fake, verified, clean):
+    def script(stream, tell):
+        accept_login(stream, certs.server())
+        try:
+            stream.rest()
+            tell("close_notify")
+        except Truncated:
+            tell("truncated")
+
+    server = fake(script)
+    one = start(route(verified(server.address), listener("require")))
+    with connect_tls(one.port, certs.client()) as client:
+        client.login()
+        if clean:
+            client.close_notify()
+    assert server.wait() == ["close_notify" if clean else "truncated"]
+
+
+def test_terminate_ends_both_legs_cleanly(leg):
+    def script(stream, tell):
+        tell(stream.message().type)
+        if leg.tls:
+            stream.close_notify()
+
+    client, server, proxy = leg(script)
+    client.send(wire.TERMINATE)
+    assert server.wait() == ["X"]
+    assert client.rest() == b""
+    assert proxy.end()["reason"]
+
+
+def test_a_client_that_resets_ends_the_server_s_leg(leg):
+    def script(stream, tell):
+        try:
+            stream.rest()
+        except (OSError, Truncated):
+            pass
+        tell("ended")
+
+    client, server, proxy = leg(script)
+    client.reset()
+    assert server.wait(timeout=5) == ["ended"]
+    assert proxy.end()
+
+
+def test_a_server_that_resets_ends_the_client_s_leg(leg):
+    def script(stream, _tell):
+        time.sleep(0.1)
+        stream.reset()
+
+    client, _, proxy = leg(script)
+    try:
+        client.rest()
+    except (OSError, Truncated):
+        pass
+    assert proxy.end()
+
+
+def test_a_server_killed_in_a_query_is_told_as_libpq_tells_it(start, listener, postgres, certs,
+                                                             verified):
+    """pg_terminate_backend: FATAL 57P01 must not be lost."""
+    one = start(route(verified(postgres.address), listener("require")))
+    through = psql(one.port, "select pg_terminate_backend(pg_backend_pid())", user="postgres",
+                   **client_cert(certs, None))
+    assert "terminating connection due to administrator command" in through.stderr
+
+
+def test_nothing_is_left_when_everybody_went(leg):
+    def script(stream, _tell):
+        stream.rest()
+
+    client, _, proxy = leg(script)
+    client.send(wire.TERMINATE)
+    client.half_close()
+    client.close()
+    proxy.end()
