@@ -23,7 +23,7 @@
 
 /* Does this listener take TLS? */
 enum gate_policy {
-    GATE_TLS_NEVER,    /* SSLRequest gets N */
+    GATE_TLS_NEVER,    /* SSLRequest gets N, a ClientHello an end */
     GATE_TLS_OPTIONAL, /* both are taken */
     GATE_TLS_REQUIRED, /* a StartupMessage in the clear gets ErrorResponse 28000 with a hint */
 };
@@ -39,6 +39,8 @@ enum gate_verdict {
     GATE_REFUSED,          /* flush `out` (an ErrorResponse), close           */
     GATE_CLOSE_SILENTLY,   /* not PostgreSQL: an answer would help a scanner  */
 };
+
+enum { GATE_OUT_MOST = 512 };
 
 enum gate_state { GATE_FRESH, GATE_SSL_DECLINED, GATE_GSS_DECLINED, GATE_BOTH_DECLINED };
 
@@ -59,8 +61,11 @@ void gate_init(struct gate *gate, enum gate_policy policy, enum gate_layer layer
  *
  * Bytes behind SSLRequest that was answered S stay in `in` for the TLS engine and
  * are never read as a startup packet (CVE-2021-23214); behind one answered N
- * they are a violation (08P01).  Bytes behind a StartupMessage stay for the
+ * they are a violation (N, then 08P01).  Bytes behind a StartupMessage stay for the
  * caller; behind a CancelRequest they are ignored.
+ *
+ * Appends at most GATE_OUT_MOST bytes in its whole life.  Where `out` has no room or no
+ * memory the verdict is GATE_CLOSE_SILENTLY, with FAIL_MEMORY.
  */
 enum gate_verdict gate_feed(struct gate *gate, struct bytes *in, struct buf *out);
 

@@ -9,8 +9,9 @@
  *     client with TLS gets a hint: channel binding does not pass two TLS legs
  * and these facts are kept: BackendKeyData was seen, the error that ended the login.
  *
- * Only messages it must see whole (R, E, K, Z) are held until they are complete, up to a
- * limit; a longer one passes through unseen.
+ * Only messages it must see whole (R, E, K, Z) are held until they are complete, up to
+ * LOGIN_HELD_MOST bytes.  A longer ErrorResponse and messages of every other type pass
+ * through unseen; a longer R, K or Z is not the protocol.
  */
 #ifndef PGTLS_SESSION_LOGIN_H
 #define PGTLS_SESSION_LOGIN_H
@@ -21,7 +22,12 @@
 enum login_verdict {
     LOGIN_WANT_MORE,
     LOGIN_READY,  /* ReadyForQuery was appended to `out`; what follows is still in `in` */
-    LOGIN_BROKEN, /* not the protocol: a length below 4, or an unknown message; close */
+    LOGIN_BROKEN, /* not the protocol, or no memory: login->broken says; close */
+};
+
+enum {
+    LOGIN_HELD_MOST = 65536, /* longest message that is held, its header included */
+    LOGIN_HINT_MOST = 256,   /* what one login adds to the server's bytes, at most */
 };
 
 struct login_legs {
@@ -32,25 +38,33 @@ struct login_legs {
 
 struct login {
     struct login_legs legs;
-    struct buf        held;       /* of a message that must be seen whole */
-    uint32_t          pass_left;  /* body bytes of one that passes unseen */
-    bool              authenticated;     /* AuthenticationOk was seen */
-    bool              plus_offered;      /* by the server, in the exchange under way */
-    bool              plus_stripped;
-    bool              binding_refused;   /* the refusal that got our hint */
+    struct buf        held;            /* of a message that must be seen whole */
+    uint32_t          pass_left;       /* body bytes of one that passes unseen */
+    bool              authenticated;   /* AuthenticationOk was seen */
+    bool              plus_offered;    /* by the server, in the exchange under way */
+    bool              plus_stripped;   /* false although offered: the list had nothing else */
+    bool              binding_refused; /* an ErrorResponse got our hint; only the first does */
+    bool              has_key;         /* BackendKeyData was seen */
     bool              has_error;
-    char              error_code[6];     /* of the last ErrorResponse, escaped */
-    char              error_message[160];
-    uint8_t           status;            /* of ReadyForQuery */
+    char              error_code[6];      /* of the last ErrorResponse; "" where it has none */
+    char              error_message[160]; /* escaped; "" where it passed unseen */
+    uint8_t           status;             /* of ReadyForQuery */
+    uint32_t          backend_pid;        /* of BackendKeyData */
+    const char       *broken;             /* why; NULL before LOGIN_BROKEN */
 };
 
 void login_init(struct login *login, const struct login_legs *legs);
 void login_fini(struct login *login);
 
-/* Takes bytes of the server off `in` and appends what the client shall get to `out`. */
+/*
+ * Takes bytes of the server off `in`, all of them unless the login ends, and appends what
+ * the client shall get to `out`.  The caller guarantees room in `out` for in->len +
+ * LOGIN_HELD_MOST + LOGIN_HINT_MOST bytes; where that lacks the login is broken.  After
+ * any verdict but WANT_MORE it must not be fed again.
+ */
 enum login_verdict login_feed(struct login *login, struct bytes *in, struct buf *out);
 
-/* No message was passed on half: one of ours may be put in. */
+/* No message was passed on half: one of ours may be put in (what is held is then dropped). */
 bool login_is_between(const struct login *login);
 
 #endif
