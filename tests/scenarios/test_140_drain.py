@@ -175,17 +175,6 @@ def test_the_port_is_free_again(start, postgres_clear):
         assert client.login()[-1].type == "Z"
 
 
-def test_sighup_does_not_end_it(start, postgres_clear):
-    """Reload comes later; until then the signal must do no harm."""
-    one = start(route({"address": postgres_clear.address}))
-    with connect(one.port) as client:
-        client.login()
-        one.signal(signal.SIGHUP)
-        time.sleep(0.3)
-        assert client.query("select 1")[-1].type == "Z"
-    assert one.is_running()
-
-
 def test_sigpipe_does_not_end_it(start, postgres_clear):
     one = start(route({"address": postgres_clear.address}))
     for _ in range(20):
