@@ -9,7 +9,7 @@
 
 #define READ_BYTES ((size_t)16 * 1024)
 
-static enum fail read_all(int fd, const char *path, struct buf *out, struct failure *why)
+static enum fail read_all(int fd, struct buf *out, struct failure *why)
 {
     for (;;) {
         size_t   room = buf_room(out) < READ_BYTES ? buf_room(out) : READ_BYTES;
@@ -17,12 +17,12 @@ static enum fail read_all(int fd, const char *path, struct buf *out, struct fail
         ssize_t  n;
 
         if (room == 0)
-            return fail(why, FAIL_LIMIT, "%s: larger than %zu bytes", path, out->limit_bytes);
+            return fail(why, FAIL_LIMIT, "larger than %zu bytes", out->limit_bytes);
         if ((at = buf_reserve(out, room)) == NULL)
-            return fail(why, FAIL_MEMORY, "%s: out of memory", path);
+            return fail(why, FAIL_MEMORY, "out of memory");
         n = read(fd, at, room);
         if (n < 0 && errno != EINTR)
-            return fail_errno(why, errno, "%s", path);
+            return fail_errno(why, errno, "read");
         if (n == 0)
             return FAIL_NONE;
         if (n > 0)
@@ -36,8 +36,8 @@ enum fail conf_file_read(const char *path, struct buf *out, struct failure *why)
     int       fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
-        return fail_errno(why, errno, "%s", path);
-    rc = read_all(fd, path, out, why);
+        return fail_errno(why, errno, "open");
+    rc = read_all(fd, out, why);
     close(fd);
     return rc;
 }

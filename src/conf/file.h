@@ -8,7 +8,8 @@
 #include "base/buf.h"
 #include "base/fail.h"
 
-/* Appends all of `path` to `out`, whose limit is the largest file that is taken. */
+/* Appends all of `path` to `out`, whose limit is the largest file that is taken.  `why` does
+ * not name the file. */
 enum fail conf_file_read(const char *path, struct buf *out, struct failure *why) WARN_UNUSED;
 
 /* The absolute path of the folder that `path` is in; the caller frees it.  NULL: out of memory,

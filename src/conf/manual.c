@@ -77,14 +77,16 @@ static void write_limits(struct buf *out, const struct option *row)
 
 static void write_default(struct buf *out, const struct option *row)
 {
+    char        line[400];
     const char *quote = is_quoted(row->type) ? "\"" : "";
 
     if (row->is_required)
-        buf_put(out, BYTES("required"));
+        snprintf(line, sizeof line, "Required.");
     else if (row->preset != NULL)
-        buf_put_format(out, "default `%s%s%s`", quote, row->preset, quote);
+        snprintf(line, sizeof line, "Default: `%s%s%s`.", quote, row->preset, quote);
     else
-        buf_put_format(out, "default: %s", row->default_text);
+        snprintf(line, sizeof line, "Default: %s.", row->default_text);
+    write_wrapped(out, INDENT_REFERENCE, line);
 }
 
 static void write_row(struct buf *out, const struct option *row)
@@ -93,9 +95,8 @@ static void write_row(struct buf *out, const struct option *row)
     if (row->type == OPTION_CHOICE)
         write_choices(out, row);
     write_limits(out, row);
-    buf_put(out, BYTES("; "));
+    buf_put(out, BYTES(".\n"));
     write_default(out, row);
-    buf_put(out, BYTES("\n"));
     write_wrapped(out, INDENT_REFERENCE, row->help);
 }
 

@@ -39,7 +39,7 @@ static void a_file_becomes_a_tree_with_lines(void **state)
 
     proxy = toml_child(root, "proxy")->first;
     assert_int_equal(proxy->line, 4);
-    assert_int_equal(toml_child(proxy, "name")->text_len, 8);
+    assert_int_equal(toml_child(proxy, "name")->text_len, 7);
     list = toml_child(toml_child(proxy, "listener"), "bind_address");
     assert_int_equal(list->type, TOML_ARRAY);
     assert_string_equal(list->first->text, "a");

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "proxy/settings_table.h"
+
+#define MS                ((uint64_t)1000)
+#define SECONDS           (1000 * MS)
+#define HOURS             (3600 * SECONDS)
+#define LONGEST_PATH      4095
+#define LONGEST_HOST_NAME 253
+#define LONGEST_ADDRESS   300
+
+#define NOT_YET "is not available in this version"
+
+static const struct option_choice log_levels[] = {
+    { "debug", LOG_DEBUG, NULL }, { "info", LOG_INFO, NULL }, { "warn", LOG_WARN, NULL },
+    { "error", LOG_ERROR, NULL }, { NULL, 0, NULL },
+};
+
+static const struct option_choice log_formats[] = {
+    { "text", LOG_TEXT, NULL },
+    { "json", LOG_JSON, NULL },
+    { NULL, 0, NULL },
+};
+
+static const struct option_choice protocols[] = {
+    { "postgresql", PROTOCOL_POSTGRESQL, NULL },
+    { "redis", 0, NOT_YET "; \"postgresql\" is" },
+    { NULL, 0, NULL },
+};
+
+static const struct option_choice sslmodes[] = {
+    { "disable", SSLMODE_DISABLE, NULL },
+    { "allow", 0, NOT_YET "; write \"require\" or stronger, or \"disable\"" },
+    { "prefer", 0, NOT_YET "; write \"require\" or stronger, or \"disable\"" },
+    { "require", SSLMODE_REQUIRE, NULL },
+    { "verify-ca", SSLMODE_VERIFY_CA, NULL },
+    { "verify-full", SSLMODE_VERIFY_FULL, NULL },
+    { NULL, 0, NULL },
+};
+
+static const struct option_choice cancel_policies[] = {
+    { "allow", CANCEL_ALLOW, NULL },
+    { "tls-only", CANCEL_TLS_ONLY, NULL },
+    { NULL, 0, NULL },
+};
+
+static const struct option_choice platform_store[] = {
+    { "system", 0, NULL },
+    { NULL, 0, NULL },
+};
+
+#define AT(field) offsetof(struct proxy_settings, field)
+static const struct option top_rows[] = {
+    { .name = "log_level",
+      .type = OPTION_CHOICE,
+      .field = AT(log_level),
+      .preset = "info",
+      .choices = log_levels,
+      .help =
+          "The least important events that are logged. `pgtls help events` lists them all." },
+    { .name = "log_format",
+      .type = OPTION_CHOICE,
+      .field = AT(log_format),
+      .preset = "text",
+      .choices = log_formats,
+      .help = "How a line of the log looks: key=value text, or one JSON object." },
+    { .name = "workers",
+      .type = OPTION_NUMBER,
+      .field = AT(workers),
+      .preset = "0",
+      .max = 1024,
+      .help = "Event loops, each a thread; 0 is one a CPU." },
+    { .name = NULL },
+};
+#undef AT
+
+#define AT(field) offsetof(struct route_settings, field)
+static const struct option proxy_rows[] = {
+    { .name = "name",
+      .type = OPTION_STRING,
+      .field = AT(name),
+      .min = 1,
+      .max = 64,
+      .default_text = "`proxy[0]` for the first route, and so on",
+      .sample = "\"orders\"",
+      .is_in_sample = true,
+      .help = "The name of the route in logs and errors." },
+    { .name = "protocol",
+      .type = OPTION_CHOICE,
+      .field = AT(protocol),
+      .preset = "postgresql",
+      .choices = protocols,
+      .help = "What clients and the backend speak." },
+    { .name = NULL },
+};
+#undef AT
+
+#define AT(field) offsetof(struct listener_settings, field)
+static const struct option listener_rows[] = {
+    { .name = "bind_address",
+      .type = OPTION_ADDRESS_LIST,
+      .field = AT(bind_address),
+      .min = 1,
+      .max = LONGEST_ADDRESS,
+      .is_required = true,
+      .sample = "\"0.0.0.0:6432\"",
+      .is_in_sample = true,
+      .help =
+          "Where clients connect: \"ADDRESS:PORT\", \"[IPV6]:PORT\", \"unix:/PATH\", or a list "
+          "of "
+          "them. A Unix socket takes no TLS, since libpq never asks for it there; it needs a "
+          "route with sslmode \"disable\"." },
+    { .name = "unix_socket_mode",
+      .type = OPTION_FILE_MODE,
+      .field = AT(unix_socket_mode),
+      .preset = "0660",
+      .max = 0777,
+      .help = "Who may connect to the Unix sockets in bind_address." },
+    { .name = "sslmode",
+      .type = OPTION_CHOICE,
+      .field = AT(sslmode),
+      .choices = sslmodes,
+      .default_text =
+          "`verify-ca` with client_ca, `require` with server_cert alone, `disable` "
+          "without both on a loopback address or a Unix socket; otherwise it must be "
+          "written",
+      .sample = "\"verify-full\"",
+      .is_in_sample = true,
+      .help =
+          "What clients must do. disable: plaintext only. require: TLS. verify-ca: TLS and a "
+          "certificate that chains to client_ca. verify-full: and whose common name is the "
+          "user that logs in. With require, client_ca makes certificates optional: one that "
+          "is presented is verified." },
+    { .name = "mtls",
+      .type = OPTION_SWITCH,
+      .field = AT(mtls),
+      .default_text = "as sslmode says",
+      .sample = "true",
+      .help = "true demands client certificates: sslmode \"verify-ca\" unless the stronger "
+              "\"verify-full\" is written. false demands none." },
+    { .name = "server_cert",
+      .type = OPTION_PATH,
+      .field = AT(server_cert),
+      .min = 1,
+      .max = LONGEST_PATH,
+      .default_text = "none",
+      .sample = "\"server.crt\"",
+      .is_in_sample = true,
+      .help =
+          "The certificate shown to clients: PEM, leaf first, then intermediates. Needed by "
+          "every sslmode but disable." },
+    { .name = "server_key",
+      .type = OPTION_PATH,
+      .field = AT(server_key),
+      .min = 1,
+      .max = LONGEST_PATH,
+      .default_text = "none",
+      .sample = "\"server.key\"",
+      .is_in_sample = true,
+      .help =
+          "Its private key: PEM, without a passphrase, readable by its owner alone (or root's "
+          "with mode 0640)." },
+    { .name = "client_ca",
+      .type = OPTION_PATH,
+      .field = AT(client_ca),
+      .min = 1,
+      .max = LONGEST_PATH,
+      .default_text = "none",
+      .sample = "\"clients-ca.crt\"",
+      .is_in_sample = true,
+      .help =
+          "PEM file of the authorities that sign client certificates. A certificate that is "
+          "presented is always verified with it. Needed by verify-ca and verify-full." },
+    { .name = "cancel",
+      .type = OPTION_CHOICE,
+      .field = AT(cancel),
+      .choices = cancel_policies,
+      .default_text = "`tls-only` with verify-ca and verify-full, otherwise `allow`",
+      .sample = "\"tls-only\"",
+      .help =
+          "Which cancel requests are passed on: all, or only those that come inside TLS. psql "
+          "and other clients of libpq before 17 send them in plaintext." },
+    { .name = "max_record_size",
+      .type = OPTION_SIZE,
+      .field = AT(max_record_bytes),
+      .preset = "8KiB",
+      .min = 512,
+      .max = 16384,
+      .help =
+          "The largest plaintext in one TLS record towards clients. Larger records than the "
+          "default can stall clients that use libpq asynchronously." },
+    { .name = NULL },
+};
+#undef AT
+
+#define AT(field) offsetof(struct backend_settings, field)
+static const struct option backend_rows[] = {
+    { .name = "address",
+      .type = OPTION_ADDRESS,
+      .field = AT(address),
+      .min = 1,
+      .max = LONGEST_ADDRESS,
+      .is_required = true,
+      .sample = "\"db.example.com:5432\"",
+      .is_in_sample = true,
+      .help = "The PostgreSQL server: \"HOST:PORT\", \"[IPV6]:PORT\" or \"unix:/PATH\" of its "
+              "socket. "
+              "A name is resolved for every new connection." },
+    { .name = "sslmode",
+      .type = OPTION_CHOICE,
+      .field = AT(sslmode),
+      .choices = sslmodes,
+      .default_text = "`verify-full` with root_ca, `disable` without it for loopback and Unix "
+                      "sockets; otherwise it must be written",
+      .sample = "\"verify-full\"",
+      .is_in_sample = true,
+      .help =
+          "disable: plaintext. require: TLS; the server's chain is verified if root_ca is set, "
+          "and nothing if it is not. verify-ca: TLS and a certificate that chains to root_ca. "
+          "verify-full: and whose certificate is for verify_name." },
+    { .name = "tls_enabled",
+      .type = OPTION_SWITCH,
+      .field = AT(tls_enabled),
+      .default_text = "as sslmode says",
+      .sample = "true",
+      .help =
+          "true is sslmode \"verify-full\" and needs root_ca; false is sslmode \"disable\"." },
+    { .name = "root_ca",
+      .type = OPTION_PATH,
+      .field = AT(root_ca),
+      .min = 1,
+      .max = LONGEST_PATH,
+      .choices = platform_store,
+      .default_text = "none",
+      .sample = "\"backend-ca.crt\"",
+      .is_in_sample = true,
+      .help =
+          "PEM file of the authorities that sign the server's certificate, or \"system\" for "
+          "those of the platform." },
+    { .name = "client_cert",
+      .type = OPTION_PATH,
+      .field = AT(client_cert),
+      .min = 1,
+      .max = LONGEST_PATH,
+      .default_text = "none",
+      .sample = "\"proxy.crt\"",
+      .help = "The certificate that the proxy shows to the server, with client_key." },
+    { .name = "client_key",
+      .type = OPTION_PATH,
+      .field = AT(client_key),
+      .min = 1,
+      .max = LONGEST_PATH,
+      .default_text = "none",
+      .sample = "\"proxy.key\"",
+      .help = "Its private key, by the rules of server_key." },
+    { .name = "verify_name",
+      .type = OPTION_STRING,
+      .field = AT(verify_name),
+      .min = 1,
+      .max = LONGEST_HOST_NAME,
+      .default_text = "the host of address",
+      .sample = "\"db.internal\"",
+      .help = "The name that the server's certificate must be for, with sslmode verify-full." },
+    { .name = "sni",
+      .type = OPTION_STRING,
+      .field = AT(sni),
+      .max = LONGEST_HOST_NAME,
+      .default_text = "the host of address, unless it is an IP address",
+      .sample = "\"db.internal\"",
+      .help = "The name announced to the server in the TLS handshake; \"\" announces none." },
+    { .name = NULL },
+};
+#undef AT
+
+#define AT(field) offsetof(struct limit_settings, field)
+#define DURATION_ROW(row_name, row_preset, row_min, row_max, row_help)                         \
+    {                                                                                          \
+        .name = #row_name, .type = OPTION_DURATION, .field = AT(row_name##_us),                \
+        .preset = (row_preset), .min = (row_min), .max = (row_max), .help = (row_help)         \
+    }
+
+static const struct option limit_rows[] = {
+    { .name = "max_connections",
+      .type = OPTION_NUMBER,
+      .field = AT(max_connections),
+      .preset = "10000",
+      .min = 1,
+      .max = 1000000,
+      .help =
+          "Client connections at one time. One more is refused with a proper error (53300)." },
+    DURATION_ROW(first_byte_timeout, "10s", MS, HOURS,
+                 "From the accept to the client's first byte."),
+    DURATION_ROW(handshake_timeout, "10s", MS, HOURS,
+                 "From the first TLS byte, or the answer to SSLRequest, to the end of the "
+                 "handshake; on each side."),
+    DURATION_ROW(connect_timeout, "5s", MS, HOURS,
+                 "For one attempt to connect to one address of the backend."),
+    DURATION_ROW(login_timeout, "60s", MS, HOURS,
+                 "From the accept until the server is ready for the first query, all of the "
+                 "above included."),
+    DURATION_ROW(idle_timeout, "0s", 0, 720 * HOURS,
+                 "A session without a byte in either direction for so long is ended between "
+                 "messages; \"0s\" is never."),
+    DURATION_ROW(drain_timeout, "30s", MS, 24 * HOURS,
+                 "How long sessions may go on after a signal to stop."),
+    DURATION_ROW(tcp_keepalive, "60s", 0, 9 * HOURS,
+                 "A TCP connection silent for so long is probed, both sides; whole seconds; "
+                 "\"0s\" is never."),
+    DURATION_ROW(tcp_user_timeout, "0s", 0, 24 * HOURS,
+                 "Sent data that stays unacknowledged for so long ends the connection, both "
+                 "sides; whole milliseconds; \"0s\" leaves it to the system."),
+    { .name = NULL },
+};
+#undef AT
+
+_Static_assert(sizeof listener_rows / sizeof *listener_rows <= OPTION_LIMIT, "section_lines");
+_Static_assert(sizeof backend_rows / sizeof *backend_rows <= OPTION_LIMIT, "section_lines");
+_Static_assert(sizeof limit_rows / sizeof *limit_rows <= OPTION_LIMIT, "section_lines");
+
+static const char *const sections_at_the_top[] = { "proxy", NULL };
+static const char *const sections_of_a_route[] = { "listener", "backend", "limits", NULL };
+
+static const struct conf_table top_table = {
+    .header = "",
+    .prefix = "",
+    .help = "Settings of the whole program.",
+    .rows = top_rows,
+    .sections = sections_at_the_top,
+};
+
+static const struct conf_table section_tables[SECTION_COUNT] = {
+    [SECTION_PROXY] = {
+        .header = "[[proxy]]",
+        .prefix = "",
+        .help = "A route: where clients connect, and the server they get to. A file has one or "
+                "more; the sections below belong to the route above them.",
+        .rows = proxy_rows,
+        .sections = sections_of_a_route,
+    },
+    [SECTION_LISTENER] = {
+        .header = "[proxy.listener]",
+        .prefix = "listener.",
+        .help = "The side of the clients.",
+        .rows = listener_rows,
+    },
+    [SECTION_BACKEND] = {
+        .header = "[proxy.backend]",
+        .prefix = "backend.",
+        .help = "The side of the PostgreSQL server.",
+        .rows = backend_rows,
+    },
+    [SECTION_LIMITS] = {
+        .header = "[proxy.limits]",
+        .prefix = "limits.",
+        .help = "Limits of one route.",
+        .rows = limit_rows,
+    },
+};
+
+const struct conf_table *settings_top_table(void)
+{
+    return &top_table;
+}
+
+const struct conf_table *settings_section_table(enum settings_section section)
+{
+    return &section_tables[section];
+}
+
+const struct conf_table *const *settings_tables(void)
+{
+    static const struct conf_table *const all[] = {
+        &top_table,
+        &section_tables[SECTION_PROXY],
+        &section_tables[SECTION_LISTENER],
+        &section_tables[SECTION_BACKEND],
+        &section_tables[SECTION_LIMITS],
+        NULL,
+    };
+
+    return all;
+}
+
+void *settings_section_of(struct route_settings *route, enum settings_section section)
+{
+    switch (section) {
+    case SECTION_PROXY: return route;
+    case SECTION_LISTENER: return &route->listener;
+    case SECTION_BACKEND: return &route->backend;
+    case SECTION_LIMITS: return &route->limits;
+    }
+    __builtin_unreachable();
+}
+
+const char *sslmode_name(enum sslmode mode)
+{
+    const struct option_choice *choice = sslmodes;
+
+    while (choice->word != NULL && (choice->refusal != NULL || choice->value != (int)mode))
+        choice++;
+    return choice->word == NULL ? "unset" : choice->word;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * proxy/settings_table.h - the tables of proxy/settings.h, for settings*.c only
+ */
+#ifndef PGTLS_PROXY_SETTINGS_TABLE_H
+#define PGTLS_PROXY_SETTINGS_TABLE_H
+
+#include "proxy/settings.h"
+
+const struct conf_table *settings_top_table(void);
+const struct conf_table *settings_section_table(enum settings_section section);
+
+/* The struct that a section of a route fills. */
+void *settings_section_of(struct route_settings *route, enum settings_section section);
+
+/* Whether the file has the setting, rightly or wrongly written. */
+bool settings_has(const struct route_settings *route, const char *setting);
+
+#endif
