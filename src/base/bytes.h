@@ -20,6 +20,12 @@ struct bytes {
 /* The bytes of a string literal, without its final NUL. */
 #define BYTES(literal) ((struct bytes){ (const uint8_t *)(literal), sizeof(literal) - 1 })
 
+/* The same as an initialiser of static tables. */
+#define BYTES_INIT(literal)                                                                    \
+    {                                                                                          \
+        (const uint8_t *)(literal), sizeof(literal) - 1                                        \
+    }
+
 static inline struct bytes bytes_of(const void *p, size_t len)
 {
     return (struct bytes){ (const uint8_t *)p, len };

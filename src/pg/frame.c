@@ -1,11 +1,25 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "pg/frame.h"
 
-enum { READY_FOR_QUERY = 'Z' };
+#define TYPE_BIT(type) (UINT64_C(1) << ((type)&63))
 
-void frame_hopper_init(struct frame_hopper *hopper)
+enum { READY_FOR_QUERY = 'Z', QUERY = 'Q', SYNC = 'S', FUNCTION_CALL = 'F' };
+
+void frame_hopper_init_server(struct frame_hopper *hopper)
 {
-    *hopper = (struct frame_hopper){ 0 };
+    *hopper = (struct frame_hopper){ .counted_types = TYPE_BIT(READY_FOR_QUERY) };
+}
+
+void frame_hopper_init_client(struct frame_hopper *hopper)
+{
+    *hopper = (struct frame_hopper){
+        .counted_types = TYPE_BIT(QUERY) | TYPE_BIT(SYNC) | TYPE_BIT(FUNCTION_CALL),
+    };
+}
+
+static inline bool is_counted(const struct frame_hopper *hopper, uint8_t type)
+{
+    return type >> 6 == 1 && (hopper->counted_types & TYPE_BIT(type)) != 0;
 }
 
 static bool lose(struct frame_hopper *hopper)
@@ -37,17 +51,17 @@ static bool finish_header(struct frame_hopper *hopper, struct bytes *data)
 static void finish_body(struct frame_hopper *hopper, struct bytes *data)
 {
     struct bytes part = bytes_first(*data, hopper->body_left);
-    bool         is_ready = hopper->header[0] == READY_FOR_QUERY;
+    bool         counts = is_counted(hopper, hopper->header[0]);
 
-    if (is_ready && part.len > 0 && hopper->body_left == bytes_u32(hopper->header + 1) - 4)
+    if (counts && part.len > 0 && hopper->body_left == bytes_u32(hopper->header + 1) - 4)
         hopper->status = part.p[0];
     hopper->body_left -= (uint32_t)part.len;
     bytes_skip(data, part.len);
     if (hopper->body_left > 0)
         return;
     hopper->have = 0;
-    if (is_ready)
-        hopper->ready_count++;
+    if (counts)
+        hopper->count++;
 }
 
 /* Ends the message that an earlier call left unfinished, as far as there are bytes. */
@@ -79,8 +93,8 @@ bool frame_hop(struct frame_hopper *hopper, struct bytes data)
             return lose(hopper);
         if ((size_t)(end - p) < (size_t)length + 1)
             break;
-        if (p[0] == READY_FOR_QUERY) {
-            hopper->ready_count++;
+        if (is_counted(hopper, p[0])) {
+            hopper->count++;
             hopper->status = length > 4 ? p[5] : hopper->status;
         }
         p += (size_t)length + 1;

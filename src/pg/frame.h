@@ -2,9 +2,13 @@
 /*
  * pg/frame.h - hops over messages: where does one end and the next begin?
  *
- * After login the relay looks at nothing else of what the server sends (WIRE
- * T23): it knows when it stands between messages, how many queries ended, and
- * the transaction status at the last ReadyForQuery.  Cuts fall anywhere.
+ * After login the relay looks at nothing else (WIRE T23): it knows when it stands
+ * between messages, how many queries were asked and how many ended, and the
+ * transaction status at the last ReadyForQuery.  Cuts fall anywhere.
+ *
+ * A client's Query, Sync and FunctionCall end in one ReadyForQuery each
+ * (PostgreSQL manual 53.2.2 to 53.2.4), so a server whose count is that of its
+ * client has nothing left to do, pipelining included.
  */
 #ifndef PGTLS_PG_FRAME_H
 #define PGTLS_PG_FRAME_H
@@ -33,11 +37,14 @@ struct frame_hopper {
     uint8_t  have;                     /* bytes of it, 0..5; 5 = inside a body; FRAME_LOST */
     uint8_t  status; /* 'I', 'T', 'E' of the last ReadyForQuery; 0 before the first */
     uint32_t body_left;
-    uint64_t ready_count; /* ReadyForQuery messages that ended */
+    uint64_t counted_types; /* a bit for each type 0x40..0x7f that is counted */
+    uint64_t count;         /* of a server: ReadyForQuery messages that ended; of a
+                               client: requests that end in one */
 };
 
-/* Starts between two messages. */
-void frame_hopper_init(struct frame_hopper *hopper);
+/* Both start between two messages. */
+void frame_hopper_init_server(struct frame_hopper *hopper);
+void frame_hopper_init_client(struct frame_hopper *hopper);
 
 /*
  * Passes over all of `data`.  False where a length below 4 shows that this is not the

@@ -18,11 +18,11 @@ static void ready_for_query_is_counted_and_its_status_kept(void **state)
 {
     struct frame_hopper hopper;
 
-    frame_hopper_init(&hopper);
+    frame_hopper_init_server(&hopper);
     assert_true(frame_is_between(&hopper));
     assert_int_equal(hopper.status, 0);
     assert_true(frame_hop(&hopper, ANSWERS));
-    assert_int_equal(hopper.ready_count, 3);
+    assert_int_equal(hopper.count, 3);
     assert_int_equal(hopper.status, 'E');
     assert_true(frame_is_between(&hopper));
 }
@@ -44,7 +44,7 @@ static void two_cuts_anywhere_change_nothing(void **state)
             struct frame_hopper hopper;
             struct bytes        rest = ANSWERS;
 
-            frame_hopper_init(&hopper);
+            frame_hopper_init_server(&hopper);
             assert_true(frame_hop(&hopper, bytes_first(rest, first)));
             assert_int_equal(frame_is_between(&hopper), is_boundary(first));
             bytes_skip(&rest, first);
@@ -53,7 +53,7 @@ static void two_cuts_anywhere_change_nothing(void **state)
             bytes_skip(&rest, second - first);
             assert_true(frame_hop(&hopper, rest));
             assert_true(frame_is_between(&hopper));
-            assert_int_equal(hopper.ready_count, 3);
+            assert_int_equal(hopper.count, 3);
             assert_int_equal(hopper.status, 'E');
         }
     }
@@ -63,12 +63,12 @@ static void one_byte_at_a_time_is_enough(void **state)
 {
     struct frame_hopper hopper;
 
-    frame_hopper_init(&hopper);
+    frame_hopper_init_server(&hopper);
     for (size_t i = 0; i < ANSWERS.len; i++) {
         assert_true(frame_hop(&hopper, bytes_of(ANSWERS.p + i, 1)));
         assert_int_equal(frame_is_between(&hopper), is_boundary(i + 1));
     }
-    assert_int_equal(hopper.ready_count, 3);
+    assert_int_equal(hopper.count, 3);
     assert_int_equal(hopper.status, 'E');
 }
 
@@ -76,12 +76,12 @@ static void ready_for_query_counts_when_it_ends(void **state)
 {
     struct frame_hopper hopper;
 
-    frame_hopper_init(&hopper);
+    frame_hopper_init_server(&hopper);
     assert_true(frame_hop(&hopper, BYTES("Z\0\0\0\5")));
-    assert_int_equal(hopper.ready_count, 0);
+    assert_int_equal(hopper.count, 0);
     assert_false(frame_is_between(&hopper));
     assert_true(frame_hop(&hopper, BYTES("T")));
-    assert_int_equal(hopper.ready_count, 1);
+    assert_int_equal(hopper.count, 1);
     assert_int_equal(hopper.status, 'T');
 }
 
@@ -93,12 +93,12 @@ static void an_odd_ready_for_query_keeps_the_frames(void **state)
         struct frame_hopper hopper;
         struct bytes        rest = empty_then_long;
 
-        frame_hopper_init(&hopper);
+        frame_hopper_init_server(&hopper);
         assert_true(frame_hop(&hopper, bytes_first(rest, cut)));
         bytes_skip(&rest, cut);
         assert_true(frame_hop(&hopper, rest));
         assert_true(frame_is_between(&hopper));
-        assert_int_equal(hopper.ready_count, 3);
+        assert_int_equal(hopper.count, 3);
         assert_int_equal(hopper.status, 'I');
     }
 }
@@ -113,7 +113,7 @@ static void an_illegal_length_is_for_good(void **state)
             struct frame_hopper hopper;
             struct bytes        rest = cases[i];
 
-            frame_hopper_init(&hopper);
+            frame_hopper_init_server(&hopper);
             assert_true(frame_hop(&hopper, bytes_first(rest, cut)));
             bytes_skip(&rest, cut);
             assert_false(frame_hop(&hopper, rest));
@@ -130,7 +130,7 @@ static void the_longest_message_is_hopped_over(void **state)
     struct frame_hopper  hopper;
     uint64_t             left = INT32_MAX - 4;
 
-    frame_hopper_init(&hopper);
+    frame_hopper_init_server(&hopper);
     assert_true(frame_hop(&hopper, BYTES("d\x7f\xff\xff\xff")));
     while (left > 0) {
         size_t n = left < sizeof block ? (size_t)left : sizeof block;
@@ -153,9 +153,30 @@ static void a_whole_message_is_told_from_a_part(void **state)
         assert_false(frame_is_whole(bytes_first(ready, cut), 'Z'));
 }
 
+static void requests_of_a_client_are_counted_however_they_are_cut(void **state)
+{
+    /* Query, Parse, Sync, CopyData, FunctionCall, Terminate; and 'z', whose bit is near */
+    static const char wire[] = "Q\0\0\0\x05\0P\0\0\0\x04S\0\0\0\x04"
+                               "d\0\0\0\x06QSF\0\0\0\x04z\0\0\0\x04X\0\0\0\x04";
+    struct bytes      whole = bytes_of(wire, sizeof wire - 1);
+
+    for (size_t cut = 0; cut <= whole.len; cut++) {
+        struct frame_hopper hopper;
+        struct bytes        rest = whole;
+
+        frame_hopper_init_client(&hopper);
+        assert_true(frame_hop(&hopper, bytes_first(whole, cut)));
+        bytes_skip(&rest, cut);
+        assert_true(frame_hop(&hopper, rest));
+        assert_int_equal(hopper.count, 3);
+        assert_true(frame_is_between(&hopper));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_of_a_client_are_counted_however_they_are_cut),
         cmocka_unit_test(ready_for_query_is_counted_and_its_status_kept),
         cmocka_unit_test(two_cuts_anywhere_change_nothing),
         cmocka_unit_test(one_byte_at_a_time_is_enough),

@@ -86,6 +86,7 @@ static void open_all(struct pump *pump, struct bytes in)
 static void on_eof(struct pump *pump, bool reset)
 {
     pump->eof = true;
+    pump->reset = reset;
     leg_transport_ended(&pump->leg, reset);
     if (pump->discarding)
         pump->events->ended(pump);
@@ -146,11 +147,12 @@ void pump_flush(struct pump *pump)
 {
     if (pump->state != PUMP_OPEN || stream_is_sending(&pump->stream))
         return;
-    if (pump->waiting.len == 0) {
+    if (pump->waiting.len == 0 || pump->broken) {
         buffers_give(pump->buffers, &pump->waiting);
         return;
     }
     pump->sending = pump->waiting;
+    pump->sent_bytes += pump->sending.len;
     pump->waiting = BUF_LIMIT(BUFFER_LIMIT);
     stream_send(&pump->stream, buf_bytes(&pump->sending));
 }
@@ -161,6 +163,8 @@ static void on_sent(struct stream *stream, int error)
 
     buffers_give(pump->buffers, &pump->sending);
     if (error != 0) {
+        pump->broken = true;
+        buffers_give(pump->buffers, &pump->waiting);
         pump->events->broken(pump, error);
         return;
     }
@@ -182,7 +186,7 @@ void pump_finish(struct pump *pump, bool clean)
         leg_finish(&pump->leg, pump_out(pump));
     pump->leg.said_end = true;
     pump_flush(pump);
-    if (pump_is_drained(pump))
+    if (pump_is_drained(pump) && !pump->broken)
         stream_shutdown(&pump->stream);
     else
         pump->finishing = true;

@@ -39,7 +39,10 @@ struct pump_events {
      * after pump_discard() it is told when the transport ends.
      */
     void (*ended)(struct pump *pump);
-    /* The peer cannot be written to any more; nothing of what waited will arrive. */
+    /*
+     * The peer cannot be written to any more; what is written from here on is
+     * dropped.  It can still be read: a server's last error may be waiting.
+     */
     void (*broken)(struct pump *pump, int error);
     /* pump_close() is done: the memory is the owner's. */
     void (*closed)(struct pump *pump);
@@ -56,9 +59,12 @@ struct pump {
     bool                      receiving;
     bool                      finishing; /* FIN follows what waits */
     bool                      eof;       /* the transport ended */
+    bool                      reset;     /* by a failure, not by a FIN */
+    bool                      broken;    /* cannot be written to any more */
     bool                      ended_told;
     bool                      discarding;     /* what still arrives is thrown away */
     uint64_t                  received_bytes; /* on the wire */
+    uint64_t                  sent_bytes;
 };
 
 void pump_init(struct pump *pump, const struct pump_events *events, struct buffers *buffers);

@@ -9,14 +9,12 @@ enum fail worker_init(struct worker *worker, unsigned index, unsigned of, struct
 {
     enum fail rc;
 
-    *worker = (struct worker){
-        .index = index,
-        .log = log,
-        .loop = loop,
-        .next_connection = index + 1,
-        .id_step = of,
-        .thread = worker->thread,
-    };
+    /* not the whole struct: pthread_create() may be writing `thread` just now */
+    worker->index = index;
+    worker->log = log;
+    worker->loop = loop;
+    worker->next_connection = index + 1;
+    worker->id_step = of;
     if ((rc = buffers_init(&worker->buffers, why)) != FAIL_NONE)
         return rc;
     worker->resolver = resolver_new(loop, why);

@@ -3,27 +3,30 @@
 
 #include <assert.h>
 
-void relay_init(struct relay *relay, uint8_t status)
+void relay_init(struct relay *relay)
 {
     *relay = (struct relay){ .in_step = true };
-    frame_hopper_init(&relay->hopper);
-    relay->hopper.status = status;
+    frame_hopper_init_client(&relay->client);
+    frame_hopper_init_server(&relay->server);
 }
 
-void relay_from_client(struct relay *relay, size_t bytes)
+void relay_logged_in(struct relay *relay, uint8_t status)
 {
-    relay->to_server.bytes += bytes;
-    relay->waiting = true;
-    relay->ready_before = relay->hopper.ready_count;
+    relay->server.status = status;
+}
+
+void relay_from_client(struct relay *relay, struct bytes data)
+{
+    relay->to_server.bytes += data.len;
+    if (relay->in_step)
+        relay->in_step = frame_hop(&relay->client, data);
 }
 
 void relay_from_server(struct relay *relay, struct bytes data)
 {
     relay->to_client.bytes += data.len;
     if (relay->in_step)
-        relay->in_step = frame_hop(&relay->hopper, data);
-    if (relay->hopper.ready_count != relay->ready_before)
-        relay->waiting = false;
+        relay->in_step = frame_hop(&relay->server, data);
 }
 
 void pipe_move(struct pipe *pipe, enum pipe_state next)
@@ -45,15 +48,21 @@ bool relay_is_finished(const struct relay *relay)
 
 uint64_t relay_queries(const struct relay *relay)
 {
-    return relay->hopper.ready_count;
+    return relay->server.count;
 }
 
 bool relay_is_between(const struct relay *relay)
 {
-    return relay->in_step && frame_is_between(&relay->hopper);
+    return relay->in_step && frame_is_between(&relay->server);
+}
+
+bool relay_is_busy(const struct relay *relay)
+{
+    return !relay_is_between(relay) || !frame_is_between(&relay->client) ||
+           relay->client.count != relay->server.count;
 }
 
 bool relay_is_idle(const struct relay *relay)
 {
-    return relay_is_between(relay) && relay->hopper.status == 'I' && !relay->waiting;
+    return !relay_is_busy(relay) && relay->server.status == 'I';
 }

@@ -7,7 +7,7 @@
  *
  *   FLOWING --source ended--> FLUSHING --sink has it all--> FINISHED
  *
- * The relay reads nothing but message headers from server to client (WIRE T23).
+ * The relay reads nothing but message headers (WIRE T23).
  */
 #ifndef PGTLS_SESSION_RELAY_H
 #define PGTLS_SESSION_RELAY_H
@@ -24,29 +24,34 @@ struct pipe {
 struct relay {
     struct pipe         to_server;
     struct pipe         to_client;
-    struct frame_hopper hopper;
-    bool                in_step; /* the hopper knows where messages begin */
-    bool                waiting; /* the client sent something since the last ReadyForQuery */
-    uint64_t            ready_before; /* ReadyForQuery count when the client last sent */
+    struct frame_hopper client;  /* what the client sent since its startup packet */
+    struct frame_hopper server;  /* what the server sent since the login */
+    bool                in_step; /* both hoppers know where messages begin */
 };
 
-/* Starts behind the ReadyForQuery that ended the login, which had `status`. */
-void relay_init(struct relay *relay, uint8_t status);
+/* Starts behind the startup packet. */
+void relay_init(struct relay *relay);
 
-/* Accounts for bytes that pass on. */
-void relay_from_client(struct relay *relay, size_t bytes);
+/* The login ended with a ReadyForQuery of this status. */
+void relay_logged_in(struct relay *relay, uint8_t status);
+
+/* Account for bytes that pass on; those of the server from behind the login only. */
+void relay_from_client(struct relay *relay, struct bytes data);
 void relay_from_server(struct relay *relay, struct bytes data);
 
 /* Moves a pipe on; asserts that the step is in the drawing. */
 void pipe_move(struct pipe *pipe, enum pipe_state next);
 bool relay_is_finished(const struct relay *relay);
 
-uint64_t relay_queries(const struct relay *relay);
+uint64_t relay_queries(const struct relay *relay); /* that ended */
 
 /* A message to the client may be put in here. */
 bool relay_is_between(const struct relay *relay);
 
-/* The server said ReadyForQuery outside a transaction and the client has sent nothing since. */
+/* The server has something to answer, or the client is in the middle of a message. */
+bool relay_is_busy(const struct relay *relay);
+
+/* Not busy, and outside a transaction. */
 bool relay_is_idle(const struct relay *relay);
 
 #endif

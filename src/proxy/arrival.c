@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The client's side of a conversation, until its startup packet is accepted. */
+#include "proxy/conversation_state.h"
+
+#include "pg/opening.h"
+#include "session/gate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ALPN "postgresql"
+
+static struct conversation *of_client(struct pump *pump)
+{
+    return container_of(pump, struct conversation, client);
+}
+
+/* ---- verdicts of the gate ---- */
+
+static void start_tls(struct conversation *c)
+{
+    const struct tls_engine_options options = {
+        .alpn = ALPN,
+        .wall_s = loop_wall_s(c->rw->worker->loop),
+    };
+    /* Bytes that came early belong to TLS.  They leave `pending` first, since
+     * plaintext is put there while they are read. */
+    struct buf     early = c->approach->pending;
+    struct failure why = { 0 };
+
+    buf_init(&c->approach->pending, PENDING_LIMIT);
+    c->negotiation = NEGOTIATION_SSLREQUEST;
+    conversation_move(c, CONVERSATION_CLIENT_TLS);
+    if (pump_start_tls(&c->client, c->rw->client_context, &options, buf_bytes(&early), &why) !=
+        FAIL_NONE) {
+        report_handshake_failed(c, true, &why);
+        conversation_close(c, END_CLIENT_TLS_FAILED);
+    }
+    buf_fini(&early);
+}
+
+static void refuse_direct_tls(struct conversation *c)
+{
+    struct failure why = { 0 };
+
+    (void)fail(&why, FAIL_REFUSED, "the client started TLS without SSLRequest (direct TLS)");
+    fail_hint(&why,
+              "this version does not serve it; set sslnegotiation=postgres at the client");
+    c->negotiation = NEGOTIATION_DIRECT;
+    report_handshake_failed(c, true, &why);
+    conversation_end(c, END_DIRECT_TLS, false);
+}
+
+/* verify-ca and verify-full: a missing certificate is told as PostgreSQL tells it, inside TLS.
+ */
+static bool certificate_suffices(struct conversation *c, const char **message,
+                                 const char **hint)
+{
+    const struct tls_facts *facts = leg_facts(&c->client.leg);
+    int                     mode = c->rw->route->settings->listener.sslmode;
+
+    if (mode != SSLMODE_VERIFY_CA && mode != SSLMODE_VERIFY_FULL)
+        return true;
+    if (facts == NULL || !facts->peer_presented) {
+        *message = "connection requires a valid client certificate";
+        *hint = "set sslcert and sslkey at the client";
+        return false;
+    }
+    if (mode == SSLMODE_VERIFY_FULL &&
+        !tls_engine_peer_has_common_name(c->client.leg.tls, c->user)) {
+        *message = "the name in the client certificate is not the user name";
+        *hint = "log in as the user that the certificate names as its common name (CN)";
+        return false;
+    }
+    return true;
+}
+
+static bool check_certificate(struct conversation *c)
+{
+    const char    *message = NULL, *hint = NULL;
+    struct failure why = { 0 };
+
+    if (certificate_suffices(c, &message, &hint))
+        return true;
+    (void)fail(&why, FAIL_REFUSED, "%s", message);
+    fail_hint(&why, "%s", hint);
+    report_failure(c, EVENT_AUTH_FAILED, "certificate", &why);
+    conversation_refuse(c, END_AUTH_FAILED, "28000", message, hint);
+    return false;
+}
+
+static bool take_session(struct conversation *c)
+{
+    struct log_line line;
+
+    c->holds_session = route_take_session(c->rw->route);
+    if (c->holds_session)
+        return true;
+    if (report_begin(&line, c, EVENT_LIMIT_REACHED)) {
+        log_text(&line, "limit", "max_connections");
+        log_number(&line, "value", c->rw->route->settings->limits.max_connections);
+        log_end(&line);
+    }
+    conversation_refuse(c, END_MAX_CONNECTIONS, "53300", "sorry, too many clients already",
+                        "limits.max_connections of the proxy is reached");
+    return false;
+}
+
+static void on_startup(struct conversation *c)
+{
+    struct startup startup;
+    struct failure why = { 0 };
+
+    if (c->negotiation == NEGOTIATION_NONE)
+        c->negotiation = NEGOTIATION_PLAINTEXT;
+    if (startup_read(&startup, buf_bytes(&c->approach->pending), &why) != FAIL_NONE) {
+        report_failure(c, EVENT_AUTH_FAILED, "startup", &why);
+        conversation_refuse(c, END_PROTOCOL, startup_failure_code(&why), why.text, NULL);
+        return;
+    }
+    c->user = strdup(startup.user);
+    c->database = strdup(startup.database);
+    if (c->user == NULL || c->database == NULL) {
+        conversation_refuse(c, END_NO_MEMORY, "53200", "out of memory", NULL);
+        return;
+    }
+    if (check_certificate(c) && take_session(c))
+        dialing_start(c);
+}
+
+/* In the clear only where the route says so; with a certificate where one is demanded. */
+static const char *why_no_cancel(const struct conversation *c)
+{
+    const struct listener_settings *listener = &c->rw->route->settings->listener;
+    const struct tls_facts         *facts = leg_facts(&c->client.leg);
+
+    if (facts == NULL)
+        return listener->cancel == CANCEL_TLS_ONLY
+                   ? "in the clear, and listener.cancel is tls-only"
+                   : NULL;
+    if (listener->sslmode >= SSLMODE_VERIFY_CA && !facts->peer_presented)
+        return "without a client certificate";
+    return NULL;
+}
+
+static void on_cancel(struct conversation *c)
+{
+    struct buf     *pending = &c->approach->pending;
+    const char     *no = why_no_cancel(c);
+    struct log_line line;
+
+    c->approach->is_cancel = true;
+    if (c->negotiation == NEGOTIATION_NONE)
+        c->negotiation = NEGOTIATION_PLAINTEXT;
+    if (no == NULL) {
+        /* what stands behind it (a Terminate, say) is not forwarded */
+        pending->len = opening_length(buf_bytes(pending));
+        dialing_start(c);
+        return;
+    }
+    if (report_begin(&line, c, EVENT_CANCEL)) {
+        log_text(&line, "result", "refused");
+        log_text(&line, "reason", no);
+        log_end(&line);
+    }
+    conversation_end(c, END_CANCEL_REFUSED, true);
+}
+
+static void on_refused(struct conversation *c)
+{
+    report_failure(c, EVENT_AUTH_FAILED, "opening", gate_failure(&c->approach->gate));
+    conversation_end(c, END_REFUSED, true);
+}
+
+/* Lets the gate look at what waits and acts on its verdict. */
+static void ask_gate(struct conversation *c)
+{
+    struct approach  *a = c->approach;
+    struct bytes      in = buf_bytes(&a->pending);
+    struct buf        answer = BUF_LIMIT(2048);
+    enum gate_verdict verdict = gate_feed(&a->gate, &in, &answer);
+
+    buf_skip(&a->pending, a->pending.len - in.len);
+    if (!buf_ok(&answer) ||
+        (answer.len > 0 && pump_write(&c->client, buf_bytes(&answer)) != FAIL_NONE)) {
+        buf_fini(&answer);
+        conversation_close(c, END_NO_MEMORY);
+        return;
+    }
+    buf_fini(&answer);
+    switch (verdict) {
+    case GATE_WANT_MORE: break;
+    case GATE_START_TLS: start_tls(c); break;
+    case GATE_START_DIRECT_TLS: refuse_direct_tls(c); break;
+    case GATE_STARTUP: on_startup(c); break;
+    case GATE_CANCEL: on_cancel(c); break;
+    case GATE_REFUSED: on_refused(c); break;
+    case GATE_CLOSE_SILENTLY: conversation_close(c, END_NOT_POSTGRESQL); break;
+    }
+}
+
+/* ---- events of the client's pump ---- */
+
+static void keep(struct conversation *c, struct bytes data)
+{
+    buf_put(&c->approach->pending, data);
+    if (!buf_ok(&c->approach->pending))
+        conversation_close(c, END_PROTOCOL);
+}
+
+static void on_plaintext(struct pump *pump, struct bytes data)
+{
+    struct conversation *c = of_client(pump);
+
+    switch (c->state) {
+    case CONVERSATION_ACCEPTED:
+        conversation_move(c, CONVERSATION_OPENING);
+        /* fall through */
+    case CONVERSATION_OPENING:
+        keep(c, data);
+        if (c->state == CONVERSATION_OPENING)
+            ask_gate(c);
+        break;
+    case CONVERSATION_RESOLVING:
+    case CONVERSATION_CONNECTING:
+    case CONVERSATION_ASKING:
+    case CONVERSATION_BACKEND_TLS:
+        if (!c->approach->is_cancel)
+            keep(c, data);
+        break;
+    case CONVERSATION_LOGIN:
+    case CONVERSATION_RELAYING: relaying_from_client(c, data); break;
+    case CONVERSATION_CLIENT_TLS:
+    case CONVERSATION_CANCELLING:
+    case CONVERSATION_ENDING:
+    case CONVERSATION_CLOSED: break;
+    }
+}
+
+static void on_secured(struct pump *pump)
+{
+    struct conversation *c = of_client(pump);
+
+    report_handshake(c, true);
+    gate_init(&c->approach->gate, c->rw->route->gate_policy, GATE_INSIDE_NEGOTIATED_TLS);
+    conversation_move(c, CONVERSATION_OPENING);
+}
+
+/* The bytes of one receive were handled: may the client send more? */
+static void on_received(struct pump *pump)
+{
+    struct conversation *c = of_client(pump);
+
+    if (c->state <= CONVERSATION_CLIENT_TLS) {
+        pump_receive(&c->client, OPENING_RECEIVE);
+    } else if (c->state < CONVERSATION_LOGIN) {
+        if (c->approach->pending.len < OPENING_RECEIVE)
+            pump_receive(&c->client, OPENING_RECEIVE);
+    } else {
+        pump_flush(&c->backend);
+        if (pump_is_drained(&c->backend))
+            pump_receive(&c->client, 0);
+    }
+}
+
+static void on_handshake_ended(struct conversation *c)
+{
+    struct failure why = { 0 };
+
+    if (leg_failure(&c->client.leg) != NULL)
+        why = *leg_failure(&c->client.leg);
+    if (!failed(&why))
+        (void)fail(&why, FAIL_CLOSED, "the client closed the connection during the handshake");
+    report_handshake_failed(c, true, &why);
+    conversation_end(c, END_CLIENT_TLS_FAILED, false);
+}
+
+static void on_ended(struct pump *pump)
+{
+    struct conversation *c = of_client(pump);
+
+    switch (c->state) {
+    case CONVERSATION_CLIENT_TLS: on_handshake_ended(c); break;
+    case CONVERSATION_RELAYING: relaying_client_ended(c); break;
+    case CONVERSATION_ENDING:
+        if (pump->eof)
+            conversation_close(c, c->reason);
+        break;
+    case CONVERSATION_CLOSED: break;
+    default:
+        /* A cancel request is carried out even if its sender does not wait for the end. */
+        if (c->approach == NULL || !c->approach->is_cancel)
+            conversation_close(c, END_CLIENT_CLOSED);
+    }
+}
+
+static void on_drained(struct pump *pump)
+{
+    struct conversation *c = of_client(pump);
+
+    if (c->state == CONVERSATION_LOGIN)
+        pump_receive(&c->backend, 0);
+    else if (c->state == CONVERSATION_RELAYING)
+        relaying_drained(c);
+    else if (c->state == CONVERSATION_ENDING && c->client.eof)
+        conversation_close(c, c->reason);
+}
+
+static void on_broken(struct pump *pump, int error)
+{
+    conversation_close(of_client(pump), END_CLIENT_LOST);
+}
+
+static void on_closed(struct pump *pump)
+{
+    conversation_socket_closed(of_client(pump));
+}
+
+const struct pump_events arrival_events = {
+    .secured = on_secured,
+    .plaintext = on_plaintext,
+    .received = on_received,
+    .drained = on_drained,
+    .ended = on_ended,
+    .broken = on_broken,
+    .closed = on_closed,
+};
+
+void arrival_timed_out(struct conversation *c)
+{
+    struct failure why = { 0 };
+
+    if (c->state == CONVERSATION_ACCEPTED) {
+        conversation_close(c, END_TIMEOUT_FIRST_BYTE);
+        return;
+    }
+    if (c->state == CONVERSATION_CLIENT_TLS) {
+        (void)fail(&why, FAIL_TIMEOUT,
+                   "the handshake was not finished within handshake_timeout");
+        report_handshake_failed(c, true, &why);
+        conversation_close(c, END_TIMEOUT_HANDSHAKE);
+        return;
+    }
+    (void)fail(&why, FAIL_TIMEOUT, "no whole startup packet within login_timeout");
+    report_failure(c, EVENT_LIMIT_REACHED, "opening", &why);
+    conversation_close(c, END_TIMEOUT_LOGIN);
+}

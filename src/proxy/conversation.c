@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "proxy/conversation_state.h"
+
+#include "pg/error_response.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define LINGER_US      (2 * 1000000u) /* for a client to read our last words */
+#define LAST_LINGER_US (200 * 1000u)  /* the same when everything must end now */
+
+/* ---- states ---- */
+
+#define TO(state) (1u << CONVERSATION_##state)
+#define ANY_END   (TO(ENDING) | TO(CLOSED))
+#define LIMIT(x)  #x, offsetof(struct limit_settings, x##_us)
+#define NO_LIMIT  NULL, 0
+
+static const struct state_rule {
+    const char *name; /* as seen in logs */
+    unsigned    next; /* states it may move to */
+    const char
+          *limit; /* the setting that bounds the wait, beside login_timeout before RELAYING */
+    size_t limit_at;
+} rules[] = {
+    [CONVERSATION_ACCEPTED] = { "accepted", TO(OPENING) | ANY_END, LIMIT(first_byte_timeout) },
+    [CONVERSATION_OPENING] = { "opening", TO(CLIENT_TLS) | TO(RESOLVING) | ANY_END,
+                               LIMIT(login_timeout) },
+    [CONVERSATION_CLIENT_TLS] = { "client-tls", TO(OPENING) | ANY_END,
+                                  LIMIT(handshake_timeout) },
+    [CONVERSATION_RESOLVING] = { "resolving", TO(CONNECTING) | ANY_END,
+                                 LIMIT(connect_timeout) },
+    [CONVERSATION_CONNECTING] = { "connecting",
+                                  TO(CONNECTING) | TO(ASKING) | TO(LOGIN) | TO(CANCELLING) |
+                                      ANY_END,
+                                  LIMIT(connect_timeout) },
+    [CONVERSATION_ASKING] = { "asking", TO(BACKEND_TLS) | ANY_END, LIMIT(handshake_timeout) },
+    [CONVERSATION_BACKEND_TLS] = { "backend-tls", TO(LOGIN) | TO(CANCELLING) | ANY_END,
+                                   LIMIT(handshake_timeout) },
+    [CONVERSATION_LOGIN] = { "login", TO(RELAYING) | ANY_END, LIMIT(login_timeout) },
+    [CONVERSATION_CANCELLING] = { "cancelling", ANY_END, LIMIT(login_timeout) },
+    [CONVERSATION_RELAYING] = { "relaying", ANY_END, LIMIT(idle_timeout) },
+    [CONVERSATION_ENDING] = { "ending", TO(CLOSED), NO_LIMIT }, /* LINGER_US */
+    [CONVERSATION_CLOSED] = { "closed", 0, NO_LIMIT },
+};
+
+const char *conversation_state_name(enum conversation_state state)
+{
+    return rules[state].name;
+}
+
+const char *conversation_state_limit(enum conversation_state state)
+{
+    return rules[state].limit;
+}
+
+static uint64_t now_us(const struct conversation *c)
+{
+    return loop_now_us(c->rw->worker->loop);
+}
+
+/* When the wait in this state is over; 0: never. */
+static uint64_t deadline(const struct conversation *c)
+{
+    const struct limit_settings *limits = &c->rw->route->settings->limits;
+    uint64_t                     limit, at;
+
+    if (c->state == CONVERSATION_ENDING)
+        return c->entered_us + LINGER_US;
+    if (rules[c->state].limit == NULL)
+        return 0;
+    memcpy(&limit, (const char *)limits + rules[c->state].limit_at, sizeof limit);
+    at = limit != 0 ? c->entered_us + limit : 0;
+    if (c->state < CONVERSATION_RELAYING && limits->login_timeout_us != 0) {
+        uint64_t login = c->accepted_us + limits->login_timeout_us;
+
+        if (at == 0 || login < at)
+            at = login;
+    }
+    return at;
+}
+
+void conversation_move(struct conversation *c, enum conversation_state next)
+{
+    uint64_t at;
+
+    assert(rules[c->state].next & (1u << next));
+    c->state = next;
+    c->entered_us = now_us(c);
+    at = deadline(c);
+    if (at == 0)
+        loop_timer_stop(c->rw->worker->loop, &c->timer);
+    else
+        loop_timer_start(c->rw->worker->loop, &c->timer,
+                         at > c->entered_us ? at - c->entered_us : 0);
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+    struct conversation *c = container_of(timer, struct conversation, timer);
+
+    if (c->state <= CONVERSATION_CLIENT_TLS)
+        arrival_timed_out(c);
+    else if (c->state < CONVERSATION_RELAYING)
+        dialing_timed_out(c);
+    else if (c->state == CONVERSATION_RELAYING)
+        relaying_timed_out(c);
+    else
+        conversation_close(c, c->reason);
+}
+
+/* ---- the ends ---- */
+
+static void give_reason(struct conversation *c, enum end_reason reason)
+{
+    if (c->reason == END_NONE)
+        c->reason = reason;
+}
+
+void conversation_close(struct conversation *c, enum end_reason reason)
+{
+    if (c->state == CONVERSATION_CLOSED)
+        return;
+    give_reason(c, reason);
+    dialing_forget(c);
+    conversation_move(c, CONVERSATION_CLOSED);
+    pump_close(&c->backend, false);
+    pump_close(&c->client, false);
+}
+
+void conversation_end(struct conversation *c, enum end_reason reason, bool clean)
+{
+    if (c->state == CONVERSATION_ENDING || c->state == CONVERSATION_CLOSED)
+        return;
+    give_reason(c, reason);
+    dialing_forget(c);
+    pump_close(&c->backend, false);
+    conversation_move(c, CONVERSATION_ENDING);
+    pump_finish(&c->client, clean);
+    if (!c->client.eof)
+        pump_discard(&c->client);
+    else if (pump_is_drained(&c->client))
+        conversation_close(c, reason);
+}
+
+/* An ErrorResponse of ours would stand between two messages, and can be sent at all. */
+static bool may_speak(const struct conversation *c)
+{
+    if (c->client.state != PUMP_OPEN || c->client.broken)
+        return false;
+    if (c->client.leg.state != LEG_CLEAR && c->client.leg.state != LEG_SECURE)
+        return false;
+    if (c->state == CONVERSATION_RELAYING)
+        return relay_is_between(&c->relay) && c->relay.to_client.state == PIPE_FLOWING;
+    return c->approach != NULL && !c->approach->is_cancel &&
+           (c->state != CONVERSATION_LOGIN || login_is_between(&c->approach->login));
+}
+
+void conversation_refuse(struct conversation *c, enum end_reason reason, const char *sqlstate,
+                         const char *message, const char *hint)
+{
+    const struct error_response error = {
+        .severity = "FATAL",
+        .code = sqlstate,
+        .message = message,
+        .hint = hint,
+    };
+    struct buf words = BUF_LIMIT(2048);
+    bool       clean = false;
+
+    if (may_speak(c)) {
+        error_response_write(&words, &error);
+        clean = buf_ok(&words) && pump_write(&c->client, buf_bytes(&words)) == FAIL_NONE;
+    }
+    buf_fini(&words);
+    conversation_end(c, reason, clean);
+}
+
+void conversation_drain(struct conversation *c)
+{
+    c->draining = true;
+    if (c->state <= CONVERSATION_CLIENT_TLS)
+        conversation_close(c, END_SHUTDOWN);
+    else if (c->state == CONVERSATION_RELAYING)
+        relaying_drain(c);
+    else if (c->state < CONVERSATION_RELAYING && !c->approach->is_cancel)
+        conversation_refuse(c, END_SHUTDOWN, "57P01", "the proxy is shutting down", NULL);
+}
+
+void conversation_stop(struct conversation *c)
+{
+    if (c->state == CONVERSATION_CLOSED)
+        return;
+    if (c->state == CONVERSATION_RELAYING && relay_is_between(&c->relay)) {
+        conversation_refuse(c, END_SHUTDOWN, "57P01",
+                            "terminating connection due to administrator command", NULL);
+        if (c->state == CONVERSATION_ENDING)
+            loop_timer_start(c->rw->worker->loop, &c->timer, LAST_LINGER_US);
+        return;
+    }
+    conversation_close(c, END_SHUTDOWN);
+}
+
+static void free_conversation(struct conversation *c)
+{
+    if (c->approach != NULL) {
+        login_fini(&c->approach->login);
+        buf_fini(&c->approach->pending);
+    }
+    free(c->approach);
+    free(c->user);
+    free(c->database);
+    free(c);
+}
+
+/* Both sockets are closed: nothing refers to the conversation any more. */
+static void finish(struct conversation *c)
+{
+    struct route_worker *rw = c->rw;
+
+    report_end(c);
+    pump_fini(&c->client);
+    pump_fini(&c->backend);
+    if (c->holds_session)
+        route_give_session(rw->route);
+    *c->link = c->next;
+    if (c->next != NULL)
+        c->next->link = c->link;
+    free_conversation(c);
+    if (rw->draining && rw->conversations == NULL)
+        rw->emptied(rw);
+}
+
+void conversation_socket_closed(struct conversation *c)
+{
+    if (c->state == CONVERSATION_CLOSED && c->client.state == PUMP_IDLE &&
+        c->backend.state == PUMP_IDLE)
+        finish(c);
+}
+
+/* ---- the beginning ---- */
+
+static struct conversation *new_conversation(struct route_worker *rw, struct address peer)
+{
+    struct conversation *c = calloc(1, sizeof *c);
+
+    if (c == NULL)
+        return NULL;
+    c->approach = calloc(1, sizeof *c->approach);
+    if (c->approach == NULL) {
+        free(c);
+        return NULL;
+    }
+    c->approach->conversation = c;
+    c->rw = rw;
+    c->peer = peer;
+    c->id = worker_new_id(rw->worker);
+    c->timer.expired = on_timer;
+    c->accepted_us = now_us(c);
+    buf_init(&c->approach->pending, PENDING_LIMIT);
+    gate_init(&c->approach->gate, rw->route->gate_policy, GATE_CLEAR);
+    pump_init(&c->client, &arrival_events, &rw->worker->buffers);
+    pump_init(&c->backend, &dialing_events, &rw->worker->buffers);
+    return c;
+}
+
+static void link_conversation(struct conversation *c)
+{
+    struct conversation **head = &c->rw->conversations;
+
+    c->next = *head;
+    c->link = head;
+    if (c->next != NULL)
+        c->next->link = &c->next;
+    *head = c;
+}
+
+void conversation_start(struct route_worker *rw, struct loop_accepted accepted)
+{
+    struct conversation *c = new_conversation(rw, accepted.peer);
+    struct failure       why = { 0 };
+    struct log_line      line;
+
+    if (c == NULL) {
+        loop_discard(rw->worker->loop, accepted);
+        return;
+    }
+    if (pump_accept(&c->client, rw->worker->loop, accepted, &rw->route->stream_options, &why) !=
+        FAIL_NONE) {
+        free_conversation(c); /* the peer is gone already */
+        return;
+    }
+    link_conversation(c);
+    c->entered_us = c->accepted_us;
+    c->state = CONVERSATION_ACCEPTED;
+    if (deadline(c) != 0)
+        loop_timer_start(rw->worker->loop, &c->timer, deadline(c) - c->entered_us);
+    if (report_begin(&line, c, EVENT_CLIENT_ACCEPT))
+        log_end(&line);
+    pump_receive(&c->client, OPENING_RECEIVE);
+}
+
+struct conversation *conversation_next(const struct conversation *c)
+{
+    return c->next;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * proxy/conversation_state.h - what the files of a conversation share
+ *
+ * Nobody else includes it.
+ */
+#ifndef PGTLS_PROXY_CONVERSATION_STATE_H
+#define PGTLS_PROXY_CONVERSATION_STATE_H
+
+#include "base/text.h"
+#include "io/resolve.h"
+#include "pg/startup.h"
+#include "proxy/conversation.h"
+#include "runtime/pump.h"
+#include "session/login.h"
+#include "session/relay.h"
+
+enum conversation_state {
+    CONVERSATION_ACCEPTED,
+    CONVERSATION_OPENING,
+    CONVERSATION_CLIENT_TLS,
+    CONVERSATION_RESOLVING,
+    CONVERSATION_CONNECTING,
+    CONVERSATION_ASKING,
+    CONVERSATION_BACKEND_TLS,
+    CONVERSATION_LOGIN,
+    CONVERSATION_CANCELLING,
+    CONVERSATION_RELAYING,
+    CONVERSATION_ENDING,
+    CONVERSATION_CLOSED,
+};
+
+/* How the client asked for what it got; "negotiation" in the log. */
+enum negotiation {
+    NEGOTIATION_NONE,
+    NEGOTIATION_PLAINTEXT,
+    NEGOTIATION_SSLREQUEST,
+    NEGOTIATION_DIRECT
+};
+
+/* The first of these to happen is the `reason` of connection.end. */
+enum end_reason {
+    END_NONE,
+    END_CLIENT_CLOSED,
+    END_CLIENT_LOST,
+    END_SERVER_CLOSED,
+    END_SERVER_LOST,
+    END_NOT_POSTGRESQL,
+    END_REFUSED,
+    END_DIRECT_TLS,
+    END_CLIENT_TLS_FAILED,
+    END_BACKEND_TLS_FAILED,
+    END_BACKEND_UNREACHABLE,
+    END_AUTH_FAILED,
+    END_CANCEL_DONE,
+    END_CANCEL_REFUSED,
+    END_TIMEOUT_FIRST_BYTE,
+    END_TIMEOUT_HANDSHAKE,
+    END_TIMEOUT_LOGIN,
+    END_TIMEOUT_IDLE,
+    END_MAX_CONNECTIONS,
+    END_PROTOCOL,
+    END_SHUTDOWN,
+    END_NO_MEMORY,
+};
+
+/* Needed until ReadyForQuery only, and freed then: an idle session is small. */
+struct approach {
+    struct conversation *conversation; /* that it is part of */
+    struct gate          gate;
+    struct login         login;
+    struct buf pending; /* of the client: not yet understood, or waiting for the backend */
+    struct resolve_request request;
+    bool                   resolving;
+    struct address         addresses[RESOLVE_MOST];
+    size_t                 address_count;
+    size_t                 address_next;
+    bool                   is_cancel;
+    struct failure         failure; /* why the backend cannot be reached */
+};
+
+struct conversation {
+    struct route_worker    *rw;
+    struct conversation    *next;
+    struct conversation   **link; /* what points here */
+    uint64_t                id;
+    enum conversation_state state;
+    enum negotiation        negotiation;
+    enum end_reason         reason;
+    bool                    holds_session; /* one of max_connections */
+    bool                    draining;
+    struct pump             client;
+    struct pump             backend;
+    struct relay            relay;
+    struct approach        *approach; /* NULL from RELAYING on */
+    struct loop_timer       timer;
+    uint64_t                accepted_us;
+    uint64_t                entered_us; /* the state */
+    uint64_t                ready_us;   /* 0: never */
+    uint64_t                active_us;  /* bytes moved last */
+    struct address          peer;
+    char                   *user;
+    char                   *database;
+};
+
+/* What bytes of a client may wait while nobody can take them yet. */
+#define PENDING_LIMIT   ((size_t)32 * 1024)
+#define OPENING_RECEIVE ((size_t)16 * 1024)
+
+/* The only place where a conversation changes its state; sets the deadline. */
+void        conversation_move(struct conversation *c, enum conversation_state next);
+const char *conversation_state_name(enum conversation_state state);
+const char *conversation_state_limit(enum conversation_state state); /* a setting, or NULL */
+
+/* Ends without a word.  The reason told first stays. */
+void conversation_close(struct conversation *c, enum end_reason reason);
+
+/*
+ * Lets the client read what waits for it, then ends; `clean` says whether with
+ * close_notify.  The backend is closed at once.
+ */
+void conversation_end(struct conversation *c, enum end_reason reason, bool clean);
+
+/* The same behind an ErrorResponse, where one may stand. */
+void conversation_refuse(struct conversation *c, enum end_reason reason, const char *sqlstate,
+                         const char *message, const char *hint);
+
+/* One of its sockets is closed: the last one ends the conversation. */
+void conversation_socket_closed(struct conversation *c);
+
+/* arrival.c */
+extern const struct pump_events arrival_events; /* of the client's pump, for its whole life */
+void                            arrival_timed_out(struct conversation *c);
+
+/* dialing.c */
+extern const struct pump_events dialing_events; /* of the backend's pump, for its whole life */
+void                            dialing_start(struct conversation *c);
+void                            dialing_timed_out(struct conversation *c);
+void dialing_forget(struct conversation *c); /* a look-up under way */
+
+/* relaying.c */
+void relaying_start(struct conversation *c, struct bytes behind);
+void relaying_from_client(struct conversation *c, struct bytes data);
+void relaying_from_server(struct conversation *c, struct bytes data);
+void relaying_client_ended(struct conversation *c);
+void relaying_server_ended(struct conversation *c);
+void relaying_drained(struct conversation *c);
+void relaying_timed_out(struct conversation *c);
+void relaying_drain(struct conversation *c);
+
+/* report.c: log lines */
+bool report_begin(struct log_line *line, const struct conversation *c, enum log_event event);
+void report_end(const struct conversation *c);
+void report_handshake(const struct conversation *c, bool is_client);
+void report_handshake_failed(const struct conversation *c, bool is_client,
+                             const struct failure *why);
+void report_failure(const struct conversation *c, enum log_event event, const char *phase,
+                    const struct failure *why);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* A conversation after its login: bytes both ways, and how it ends. */
+#include "proxy/conversation_state.h"
+
+#include <stdlib.h>
+
+/* How long a client may go on sending after its server sent the end of file. */
+#define HALF_CLOSED_US (5 * 1000000u)
+
+static uint64_t now_us(const struct conversation *c)
+{
+    return loop_now_us(c->rw->worker->loop);
+}
+
+static void give_reason(struct conversation *c, enum end_reason reason)
+{
+    if (c->reason == END_NONE)
+        c->reason = reason;
+}
+
+static void shut_down(struct conversation *c)
+{
+    conversation_refuse(c, END_SHUTDOWN, "57P01",
+                        "terminating connection due to administrator command", NULL);
+}
+
+void relaying_start(struct conversation *c, struct bytes behind)
+{
+    struct approach *a = c->approach;
+
+    relay_logged_in(&c->relay, a->login.status);
+    login_fini(&a->login);
+    buf_fini(&a->pending);
+    free(a);
+    c->approach = NULL;
+    c->active_us = c->ready_us;
+    conversation_move(c, CONVERSATION_RELAYING);
+    if (behind.len > 0)
+        relaying_from_server(c, behind);
+    else if (c->draining)
+        relaying_drain(c);
+}
+
+void relaying_from_client(struct conversation *c, struct bytes data)
+{
+    c->active_us = now_us(c);
+    relay_from_client(&c->relay, data);
+    if (pump_write(&c->backend, data) != FAIL_NONE)
+        conversation_close(c, END_NO_MEMORY);
+}
+
+void relaying_from_server(struct conversation *c, struct bytes data)
+{
+    c->active_us = now_us(c);
+    relay_from_server(&c->relay, data);
+    if (pump_write(&c->client, data) != FAIL_NONE)
+        conversation_close(c, END_NO_MEMORY);
+    else if (c->draining)
+        relaying_drain(c);
+}
+
+/* ---- ends ---- */
+
+/*
+ * Passes an end on once all that came before it is on its way, as what it was:
+ * a close_notify as one, a truncation as a truncation (WIRE T24).
+ */
+static void pass_end_on(struct pipe *pipe, const struct pump *source, struct pump *sink)
+{
+    if (pipe->state != PIPE_FLUSHING || !pump_is_drained(sink))
+        return;
+    pipe_move(pipe, PIPE_FINISHED);
+    pump_finish(sink, source->leg.end == LEG_ENDED);
+}
+
+static void pass_ends_on(struct conversation *c)
+{
+    pass_end_on(&c->relay.to_server, &c->client, &c->backend);
+    pass_end_on(&c->relay.to_client, &c->backend, &c->client);
+    if (relay_is_finished(&c->relay) && pump_is_drained(&c->client) &&
+        pump_is_drained(&c->backend))
+        conversation_close(c, c->reason);
+}
+
+void relaying_client_ended(struct conversation *c)
+{
+    give_reason(c, c->client.leg.end == LEG_ENDED ? END_CLIENT_CLOSED : END_CLIENT_LOST);
+    if (c->client.reset) {
+        conversation_close(c, END_CLIENT_LOST);
+        return;
+    }
+    if (c->client.leg.state == LEG_BROKEN) { /* an alert waits to be sent */
+        conversation_end(c, END_CLIENT_LOST, false);
+        return;
+    }
+    pump_flush(&c->backend);
+    pipe_move(&c->relay.to_server, PIPE_FLUSHING);
+    pass_ends_on(c);
+}
+
+void relaying_server_ended(struct conversation *c)
+{
+    bool lost = c->backend.reset || c->backend.leg.state == LEG_BROKEN;
+
+    give_reason(c, c->backend.leg.end == LEG_ENDED ? END_SERVER_CLOSED : END_SERVER_LOST);
+    if (lost) {
+        conversation_refuse(c, END_SERVER_LOST, "08006",
+                            "the connection to the database server was lost", NULL);
+        return;
+    }
+    loop_timer_start(c->rw->worker->loop, &c->timer, HALF_CLOSED_US);
+    pump_flush(&c->client);
+    pipe_move(&c->relay.to_client, PIPE_FLUSHING);
+    pass_ends_on(c);
+}
+
+/* One side has taken all: the other may send more, and an end may follow. */
+void relaying_drained(struct conversation *c)
+{
+    pass_ends_on(c);
+    if (c->state != CONVERSATION_RELAYING)
+        return;
+    if (pump_is_drained(&c->backend))
+        pump_receive(&c->client, 0);
+    if (pump_is_drained(&c->client))
+        pump_receive(&c->backend, 0);
+}
+
+/* ---- time and drain ---- */
+
+void relaying_timed_out(struct conversation *c)
+{
+    uint64_t limit = c->rw->route->settings->limits.idle_timeout_us;
+    uint64_t quiet = now_us(c) - c->active_us;
+    bool     half_closed = c->relay.to_client.state != PIPE_FLOWING;
+    uint64_t left;
+
+    if (half_closed)
+        limit = HALF_CLOSED_US;
+    if (quiet >= limit && (half_closed || !relay_is_busy(&c->relay))) {
+        if (half_closed)
+            conversation_close(c, c->reason);
+        else
+            conversation_refuse(c, END_TIMEOUT_IDLE, "57P05",
+                                "terminating connection due to idle-session timeout", NULL);
+        return;
+    }
+    /* moved since, or a query is running: nothing is touched per message, so look again later
+     */
+    left = quiet < limit ? limit - quiet : limit;
+    loop_timer_start(c->rw->worker->loop, &c->timer, left);
+}
+
+void relaying_drain(struct conversation *c)
+{
+    if (relay_is_idle(&c->relay))
+        shut_down(c);
+}

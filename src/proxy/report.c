@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The log lines of a conversation. */
+#include "proxy/conversation_state.h"
+
+static const char *const reasons[] = {
+    [END_NONE] = "none",
+    [END_CLIENT_CLOSED] = "client_closed",
+    [END_CLIENT_LOST] = "client_lost",
+    [END_SERVER_CLOSED] = "server_closed",
+    [END_SERVER_LOST] = "server_lost",
+    [END_NOT_POSTGRESQL] = "not_postgresql",
+    [END_REFUSED] = "refused",
+    [END_DIRECT_TLS] = "direct_tls",
+    [END_CLIENT_TLS_FAILED] = "client_tls_failed",
+    [END_BACKEND_TLS_FAILED] = "backend_tls_failed",
+    [END_BACKEND_UNREACHABLE] = "backend_unreachable",
+    [END_AUTH_FAILED] = "auth_failed",
+    [END_CANCEL_DONE] = "cancel",
+    [END_CANCEL_REFUSED] = "cancel_refused",
+    [END_TIMEOUT_FIRST_BYTE] = "first_byte_timeout",
+    [END_TIMEOUT_HANDSHAKE] = "handshake_timeout",
+    [END_TIMEOUT_LOGIN] = "login_timeout",
+    [END_TIMEOUT_IDLE] = "idle_timeout",
+    [END_MAX_CONNECTIONS] = "max_connections",
+    [END_PROTOCOL] = "protocol",
+    [END_SHUTDOWN] = "shutdown",
+    [END_NO_MEMORY] = "no_memory",
+};
+
+static const char *const negotiations[] = {
+    [NEGOTIATION_NONE] = "none",
+    [NEGOTIATION_PLAINTEXT] = "plaintext",
+    [NEGOTIATION_SSLREQUEST] = "sslrequest",
+    [NEGOTIATION_DIRECT] = "direct",
+};
+
+static void put_head(struct log_line *line, const struct conversation *c)
+{
+    char peer[ADDRESS_TEXT];
+
+    log_text(line, "route", c->rw->route->settings->name);
+    log_number(line, "conn", c->id);
+    log_text(line, "client", address_format(&c->peer, peer));
+}
+
+bool report_begin(struct log_line *line, const struct conversation *c, enum log_event event)
+{
+    if (!log_begin(line, c->rw->worker->log, event))
+        return false;
+    put_head(line, c);
+    if (event == EVENT_BACKEND_CONNECT_OK || event == EVENT_BACKEND_CONNECT_FAILED)
+        log_text(line, "backend", c->rw->route->settings->backend.address);
+    return true;
+}
+
+static void put_certificate(struct log_line *line, const struct tls_facts *facts)
+{
+    log_text(line, "cert_subject", facts->peer_subject);
+    log_text(line, "cert_serial", facts->peer_serial);
+    log_text(line, "cert_fingerprint", facts->peer_fingerprint);
+}
+
+static void put_client_tls(struct log_line *line, const struct tls_facts *facts)
+{
+    if (facts == NULL)
+        return;
+    log_text(line, "sni", facts->sni);
+    log_text(line, "alpn", facts->alpn);
+    log_text(line, "tls_version", facts->version);
+    log_text(line, "tls_cipher", facts->cipher);
+    log_text(line, "tls_group", facts->group);
+    log_flag(line, "tls_resumed", facts->resumed);
+    put_certificate(line, facts);
+}
+
+static void put_backend_tls(struct log_line *line, const struct tls_facts *facts)
+{
+    if (facts != NULL) {
+        log_text(line, "backend_tls_version", facts->version);
+        log_text(line, "backend_tls_cipher", facts->cipher);
+    }
+    log_flag(line, "backend_verified", facts != NULL && facts->peer_verified);
+}
+
+static void put_session(struct log_line *line, const struct conversation *c, uint64_t now)
+{
+    char user[256], database[256];
+
+    if (c->user != NULL && c->database != NULL) {
+        text_escape(user, sizeof user, bytes_of_string(c->user));
+        text_escape(database, sizeof database, bytes_of_string(c->database));
+        log_text(line, "user", user);
+        log_text(line, "database", database);
+    }
+    log_number(line, "queries", relay_queries(&c->relay));
+    log_number(line, "bytes_in", c->client.received_bytes);
+    log_number(line, "bytes_out", c->client.sent_bytes);
+    if (c->ready_us != 0)
+        log_number(line, "login_ms", (c->ready_us - c->accepted_us) / 1000);
+    log_number(line, "duration_ms", (now - c->accepted_us) / 1000);
+}
+
+void report_end(const struct conversation *c)
+{
+    bool            empty = c->client.received_bytes == 0 && c->reason == END_CLIENT_CLOSED;
+    struct log_line line;
+
+    if (!log_begin_at(&line, c->rw->worker->log, EVENT_CONNECTION_END,
+                      empty ? LOG_DEBUG : LOG_INFO))
+        return;
+    put_head(&line, c);
+    log_text(&line, "negotiation", negotiations[c->negotiation]);
+    put_client_tls(&line, leg_facts(&c->client.leg));
+    if (c->holds_session) {
+        log_text(&line, "backend", c->rw->route->settings->backend.address);
+        put_backend_tls(&line, leg_facts(&c->backend.leg));
+    }
+    put_session(&line, c, loop_now_us(c->rw->worker->loop));
+    log_text(&line, "reason", reasons[c->reason]);
+    log_end(&line);
+}
+
+void report_handshake(const struct conversation *c, bool is_client)
+{
+    const struct tls_facts *facts = leg_facts(is_client ? &c->client.leg : &c->backend.leg);
+    struct log_line         line;
+
+    if (facts == NULL || !report_begin(&line, c, EVENT_TLS_HANDSHAKE_OK))
+        return;
+    log_text(&line, "leg", is_client ? "client" : "backend");
+    log_text(&line, "tls_version", facts->version);
+    log_text(&line, "tls_cipher", facts->cipher);
+    log_text(&line, "tls_group", facts->group);
+    put_certificate(&line, facts);
+    log_end(&line);
+}
+
+static void put_alerts(struct log_line *line, const struct tls_engine *engine)
+{
+    if (engine == NULL)
+        return;
+    log_text(line, "alert_sent", tls_alert_name(tls_engine_alert_sent(engine)));
+    log_text(line, "alert_received", tls_alert_name(tls_engine_alert_received(engine)));
+}
+
+void report_handshake_failed(const struct conversation *c, bool is_client,
+                             const struct failure *why)
+{
+    struct log_line line;
+
+    if (!report_begin(&line, c, EVENT_TLS_HANDSHAKE_FAILED))
+        return;
+    log_text(&line, "leg", is_client ? "client" : "backend");
+    log_text(&line, "phase", conversation_state_name(c->state));
+    if (!is_client)
+        log_text(&line, "backend", c->rw->route->settings->backend.address);
+    put_alerts(&line, is_client ? c->client.leg.tls : c->backend.leg.tls);
+    log_failure(&line, why);
+    log_end(&line);
+}
+
+void report_failure(const struct conversation *c, enum log_event event, const char *phase,
+                    const struct failure *why)
+{
+    char            user[256];
+    struct log_line line;
+
+    if (!report_begin(&line, c, event))
+        return;
+    log_text(&line, "phase", phase);
+    if (c->user != NULL) {
+        text_escape(user, sizeof user, bytes_of_string(c->user));
+        log_text(&line, "user", user);
+    }
+    log_failure(&line, why);
+    log_end(&line);
+}

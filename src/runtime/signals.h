@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * runtime/signals.h - signals as events of the control loop
+ *
+ * SIGTERM and SIGINT ask to stop.  SIGPIPE is ignored: a send to a peer that is
+ * gone is an error of that send.
+ */
+#ifndef PGTLS_RUNTIME_SIGNALS_H
+#define PGTLS_RUNTIME_SIGNALS_H
+
+#include "io/loop.h"
+
+struct signals {
+    /* set before signals_start() */
+    void (*stop_requested)(struct signals *signals, int signal);
+    struct loop      *loop;  /* ours */
+    struct loop_watch watch; /* ours */
+};
+
+/* Blocks the signals in this thread, and so in every thread it starts; they come through
+ * `loop`. */
+enum fail signals_start(struct signals *signals, struct loop *loop,
+                        struct failure *why) WARN_UNUSED;
+void      signals_stop(struct signals *signals);
+
+#endif
