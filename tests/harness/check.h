@@ -13,6 +13,8 @@
 #include <cmocka.h>
 /* clang-format on */
 
+#undef fail /* base/fail.h has a function of that name */
+
 #include "base/buf.h"
 
 /* Whether the waiting bytes are exactly `expected`. */

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "base/buf.h"
+#include "harness/check.h"
+#include "runtime/log.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct capture {
+    int         fds[2];
+    struct log *log;
+    char        text[16384];
+};
+
+static void start(struct capture *capture, enum log_format format, enum log_level level)
+{
+    struct log_options options = { .format = format, .level = level };
+    struct failure     why = { 0 };
+
+    assert_int_equal(pipe(capture->fds), 0);
+    options.fd = capture->fds[1];
+    capture->log = log_new(&options, &why);
+    assert_non_null(capture->log);
+}
+
+/* Ends the log, which writes all that waits, and gives what it wrote. */
+static const char *finish(struct capture *capture)
+{
+    ssize_t n;
+
+    log_free(capture->log);
+    close(capture->fds[1]);
+    n = read(capture->fds[0], capture->text, sizeof capture->text - 1);
+    capture->text[n > 0 ? n : 0] = '\0';
+    close(capture->fds[0]);
+    return capture->text;
+}
+
+/* Behind the time stamp, whose form is checked here. */
+static const char *behind_time(const char *text)
+{
+    const char *space = strchr(text, ' ');
+
+    assert_non_null(space);
+    assert_int_equal(space - text, strlen("2026-11-23T09:00:00.000Z"));
+    assert_int_equal(space[-1], 'Z');
+    return space + 1;
+}
+
+static void a_line_of_text_has_time_level_event_and_pairs(void **state)
+{
+    struct capture  capture;
+    struct log_line line;
+
+    start(&capture, LOG_TEXT, LOG_INFO);
+    assert_true(log_begin(&line, capture.log, EVENT_CONNECTION_END));
+    log_text(&line, "route", "orders");
+    log_text(&line, "empty", "");
+    log_text(&line, "absent", NULL);
+    log_text(&line, "reason", "say \"no\" = \\x0a");
+    log_number(&line, "conn", 17);
+    log_flag(&line, "tls_resumed", false);
+    log_end(&line);
+    assert_string_equal(behind_time(finish(&capture)),
+                        "info connection.end route=orders reason=\"say \\\"no\\\" = \\\\x0a\" "
+                        "conn=17 tls_resumed=false\n");
+}
+
+static void a_line_break_in_a_value_cannot_forge_a_line(void **state)
+{
+    struct capture  capture;
+    struct log_line line;
+    const char     *text;
+
+    start(&capture, LOG_TEXT, LOG_INFO);
+    assert_true(log_begin(&line, capture.log, EVENT_CONNECTION_END));
+    log_text(&line, "user", "a\nlevel=error \x1b[2J");
+    log_end(&line);
+    text = finish(&capture);
+    assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+    assert_null(strchr(text, 0x1b));
+}
+
+static void a_line_of_json_is_one_object(void **state)
+{
+    struct capture  capture;
+    struct log_line line;
+    json_t         *object;
+
+    start(&capture, LOG_JSON, LOG_INFO);
+    assert_true(log_begin(&line, capture.log, EVENT_CONNECTION_END));
+    log_text(&line, "user", "a\n\"b\"\\");
+    log_text(&line, "latin1", "caf\xe9");
+    log_number(&line, "conn", 17);
+    log_flag(&line, "tls_resumed", true);
+    log_end(&line);
+    object = json_loads(finish(&capture), 0, NULL);
+    assert_non_null(object);
+    assert_string_equal(json_string_value(json_object_get(object, "event")), "connection.end");
+    assert_string_equal(json_string_value(json_object_get(object, "user")), "a\n\"b\"\\");
+    assert_string_equal(json_string_value(json_object_get(object, "latin1")), "caf\\xe9");
+    assert_int_equal(json_integer_value(json_object_get(object, "conn")), 17);
+    assert_true(json_is_true(json_object_get(object, "tls_resumed")));
+    json_decref(object);
+}
+
+static void a_line_that_is_too_long_is_cut_and_says_so(void **state)
+{
+    static const enum log_format formats[] = { LOG_TEXT, LOG_JSON };
+
+    for (size_t i = 0; i < 2; i++) {
+        struct capture  capture;
+        struct log_line line;
+        char            big[900];
+        const char     *text;
+
+        memset(big, 'x', sizeof big);
+        big[sizeof big - 1] = '\0';
+        start(&capture, formats[i], LOG_INFO);
+        assert_true(log_begin(&line, capture.log, EVENT_CONNECTION_END));
+        for (int n = 0; n < 9; n++)
+            log_text(&line, "big", big);
+        log_end(&line);
+        text = finish(&capture);
+        assert_true(strlen(text) <= sizeof line.text);
+        assert_non_null(
+            strstr(text, formats[i] == LOG_JSON ? "\"cut\":true}\n" : " cut=true\n"));
+    }
+}
+
+static void events_below_the_level_are_not_built(void **state)
+{
+    struct capture  capture;
+    struct log_line line;
+
+    start(&capture, LOG_TEXT, LOG_WARN);
+    assert_false(log_begin(&line, capture.log, EVENT_CONNECTION_END));
+    assert_false(log_wants(capture.log, EVENT_CLIENT_ACCEPT));
+    assert_true(log_wants(capture.log, EVENT_AUTH_FAILED));
+    assert_string_equal(finish(&capture), "");
+}
+
+/* A pipe that nobody reads: the writer is stuck, and whoever logs must not be. */
+static void a_log_that_nobody_reads_drops_lines_and_counts_them(void **state)
+{
+    struct log_options options = { .level = LOG_INFO, .queue_lines = 8 };
+    struct failure     why = { 0 };
+    struct log_line    line;
+    struct log        *log;
+    int                fds[2];
+    char               read_all[65536];
+    uint64_t           dropped;
+
+    assert_int_equal(pipe(fds), 0);
+    fcntl(fds[1], F_SETPIPE_SZ, 4096);
+    options.fd = fds[1];
+    log = log_new(&options, &why);
+    assert_non_null(log);
+    for (int i = 0; i < 1000; i++) {
+        assert_true(log_begin(&line, log, EVENT_CONNECTION_END));
+        log_text(&line, "text", "some text that fills the pipe before long, line after line");
+        log_end(&line);
+    }
+    dropped = log_dropped(log);
+    assert_true(dropped > 800);
+    fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    for (int i = 0; i < 100; i++) {
+        while (read(fds[0], read_all, sizeof read_all) > 0)
+            ;
+        usleep(1000);
+    }
+    assert_true(log_begin(&line, log, EVENT_CONNECTION_END));
+    log_end(&line);
+    log_free(log);
+    close(fds[1]);
+    close(fds[0]);
+}
+
+static void every_event_has_a_name_and_no_name_is_there_twice(void **state)
+{
+    for (int a = 0; a < EVENT_COUNT; a++) {
+        assert_non_null(log_event_row((enum log_event)a)->name);
+        assert_non_null(log_event_row((enum log_event)a)->help);
+        for (int b = 0; b < a; b++)
+            assert_string_not_equal(log_event_row((enum log_event)a)->name,
+                                    log_event_row((enum log_event)b)->name);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_of_text_has_time_level_event_and_pairs),
+        cmocka_unit_test(a_line_break_in_a_value_cannot_forge_a_line),
+        cmocka_unit_test(a_line_of_json_is_one_object),
+        cmocka_unit_test(a_line_that_is_too_long_is_cut_and_says_so),
+        cmocka_unit_test(events_below_the_level_are_not_built),
+        cmocka_unit_test(a_log_that_nobody_reads_drops_lines_and_counts_them),
+        cmocka_unit_test(every_event_has_a_name_and_no_name_is_there_twice),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
