@@ -1,0 +1,82 @@
+#!/bin/sh
+# SPDX-License-Identifier: PostgreSQL
+# Installs what is needed, from Debian's own packages, and nothing that is there already.
+#
+#     tools/install_deps.sh build|demo|test|ci
+#
+# As root it runs apt-get; otherwise it uses sudo, or says what to run.
+set -eu
+
+build="gcc g++ libc6-dev make meson ninja-build pkgconf
+       libssl-dev libc-ares-dev libjansson-dev libtomlplusplus-dev"
+demo="$build openssl util-linux postgresql postgresql-client"
+tests="$demo libcmocka-dev binutils procps python3 python3-pytest python3-psycopg python3-psycopg2"
+ci="$tests git clang clang-format libclang-rt-dev llvm"
+
+case ${1-} in
+build) wanted=$build ;;
+demo) wanted=$demo ;;
+test) wanted=$tests ;;
+ci) wanted=$ci ;;
+*) echo "usage: tools/install_deps.sh build|demo|test|ci" >&2; exit 2 ;;
+esac
+
+is_installed()
+{
+    case $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) in
+    installed) return 0 ;;
+    esac
+    # A library may be there under its new name (libssl3t64), a server without its metapackage.
+    [ "$1" = postgresql ] && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1
+}
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "install_deps.sh knows Debian and its relatives; elsewhere, please install:" $wanted >&2
+    exit 1
+fi
+
+missing=
+for package in $wanted; do
+    is_installed "$package" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+        as_root="sudo"
+    else
+        echo "these packages are missing; as root, please run:" >&2
+        echo "    apt-get install --no-install-recommends$missing" >&2
+        exit 1
+    fi
+fi
+
+apt()
+{
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 \
+        -o DPkg::Lock::Timeout=300 "$@" </dev/null
+}
+
+echo "installing:$missing"
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+quietly()
+{
+    "$@" >"$output" 2>&1 || { cat "$output" >&2; exit 1; }
+}
+
+quietly apt update
+case " $missing " in
+*" postgresql "*)
+    # The package would create and start a server on port 5432.  Nobody asked for one.
+    quietly apt install --no-install-recommends postgresql-common
+    conf=/etc/postgresql-common/createcluster.conf
+    if [ -f "$conf" ]; then
+        $as_root cp -p "$conf" "$conf.pgtls"
+        $as_root sh -c "echo 'create_main_cluster = false' >>'$conf'"
+        trap 'rm -f "$output"; $as_root mv "$conf.pgtls" "$conf"' EXIT
+    fi
+    ;;
+esac
+quietly apt install --no-install-recommends $missing
