@@ -24,16 +24,19 @@ enum tls_verdict {
     TLS_WANT_MORE, /* feed again when bytes arrive */
     TLS_DONE,      /* the handshake is finished; or: some plaintext was read */
     TLS_CLOSED,    /* the peer said close_notify: a clean end of its direction */
-    TLS_FAILED,    /* see tls_engine_failure(); flush `out`, which may hold an alert, and close */
+    TLS_FAILED, /* see tls_engine_failure(); flush `out`, which may hold an alert, and close */
 };
 
-/* What is known after the handshake.  Strings; NULL where there is nothing. */
+/*
+ * What is known after the handshake.  Strings; NULL where there is nothing.  After
+ * a handshake that failed only sni is filled.
+ */
 struct tls_facts {
     const char *version; /* "TLSv1.3" */
     const char *cipher;
     const char *group;
     const char *alpn;
-    const char *sni;     /* what the client announced, escaped */
+    const char *sni; /* what the client announced, escaped */
     bool        resumed;
     bool        peer_presented; /* a certificate; verified if the policy has a trust */
     bool        peer_verified;
@@ -45,16 +48,17 @@ struct tls_facts {
 
 struct tls_engine_options {
     const char *verify_name; /* clients with TLS_PEER_NAME: host to compare with */
-    const char *sni;         /* clients: name to announce; NULL or "" none, an IP address is not sent */
-    const char *alpn;        /* clients: protocol to offer; servers: the one we speak.  NULL: none */
-    int64_t     wall_s;      /* the time by which certificates are judged */
+    const char *sni; /* clients: name to announce; NULL or "" none, an IP address is not sent */
+    const char *alpn;   /* clients: protocol to offer; servers: the one we speak.  NULL: none */
+    int64_t     wall_s; /* the time by which certificates are judged */
 };
 
 struct tls_engine;
 
 /* A new engine, at the start of its handshake.  Holds the context.  Strings are copied. */
-struct tls_engine *tls_engine_new(struct tls_context *context,
-                                  const struct tls_engine_options *options, struct failure *why);
+struct tls_engine *tls_engine_new(struct tls_context              *context,
+                                  const struct tls_engine_options *options,
+                                  struct failure                  *why);
 void               tls_engine_free(struct tls_engine *engine); /* NULL is fine */
 
 /*
@@ -62,7 +66,8 @@ void               tls_engine_free(struct tls_engine *engine); /* NULL is fine *
  * `out` what must be sent, whatever the verdict.  TLS_WANT_MORE: `in` is empty.
  * TLS_DONE: what stands behind the handshake is still in `in`, for tls_engine_read().
  */
-enum tls_verdict tls_engine_handshake(struct tls_engine *engine, struct bytes *in, struct buf *out);
+enum tls_verdict tls_engine_handshake(struct tls_engine *engine, struct bytes *in,
+                                      struct buf *out);
 
 /*
  * Takes ciphertext off `in` and writes plaintext to `plain`, at most `room`
@@ -75,7 +80,11 @@ enum tls_verdict tls_engine_handshake(struct tls_engine *engine, struct bytes *i
 enum tls_verdict tls_engine_read(struct tls_engine *engine, struct bytes *in, uint8_t *plain,
                                  size_t room, size_t *got, struct buf *out);
 
-/* Appends all of `plain` to `out` as records.  FAIL_MEMORY or FAIL_LIMIT when out is full. */
+/*
+ * Appends all of `plain` to `out` as records.  FAIL_LIMIT if out has not
+ * tls_engine_sealed_size() bytes of room: nothing was appended, and the engine
+ * goes on.  FAIL_MEMORY marks `out`; FAIL_CLOSED after tls_engine_close() or a failure.
+ */
 enum fail tls_engine_write(struct tls_engine *engine, struct bytes plain,
                            struct buf *out) WARN_UNUSED;
 
@@ -88,13 +97,16 @@ void tls_engine_close(struct tls_engine *engine, struct buf *out);
 /*
  * Tells that the transport ended without close_notify.  A failure of the
  * handshake, or truncation (WIRE T24); the caller asks tls_engine_failure().
+ * After a truncation tls_engine_write() still works, for a peer that only stopped
+ * sending.
  */
 void tls_engine_eof(struct tls_engine *engine);
 
-const struct tls_facts *tls_engine_facts(const struct tls_engine *engine); /* after TLS_DONE */
+const struct tls_facts *tls_engine_facts(const struct tls_engine *engine);
 const struct failure   *tls_engine_failure(const struct tls_engine *engine);
 
-/* The alert that the peer sent (RFC 8446 6.2: 48 = unknown_ca ...), or -1; its name, or NULL. */
+/* The alert that the peer sent (RFC 8446 6.2: 48 = unknown_ca ...), or -1; its name, or NULL.
+ */
 int         tls_engine_alert_received(const struct tls_engine *engine);
 int         tls_engine_alert_sent(const struct tls_engine *engine);
 const char *tls_alert_name(int alert);

@@ -24,9 +24,9 @@ enum tls_peer_check {
 struct tls_policy_options {
     enum tls_role       role;
     enum tls_peer_check peer_check;
-    struct identity    *identity;          /* servers must have one; held by the policy */
-    struct trust       *trust;             /* with TLS_PEER_CHAIN and _NAME; held by the policy */
-    size_t              max_record_bytes;  /* plaintext in one record we send; 0: 16384 */
+    struct identity    *identity; /* servers must have one; held by the policy */
+    struct trust       *trust;    /* with TLS_PEER_CHAIN and _NAME; held by the policy */
+    size_t              max_record_bytes; /* plaintext in one record we send; 0: 16384 */
 };
 
 struct tls_policy;
@@ -36,7 +36,8 @@ struct tls_policy;
  * `why` filled otherwise.  Protocol TLS 1.2 and later; the default ciphers let no
  * CBC suite in; no tickets, no renegotiation, no compression.
  */
-struct tls_policy *tls_policy_new(const struct tls_policy_options *options, struct failure *why);
+struct tls_policy *tls_policy_new(const struct tls_policy_options *options,
+                                  struct failure                  *why);
 struct tls_policy *tls_policy_hold(struct tls_policy *policy);
 void               tls_policy_release(struct tls_policy *policy); /* NULL is fine */
 

@@ -76,7 +76,9 @@ static void assert_refused(const char *cert, const char *key, const char *text,
 
     assert_false(loads(cert, key, &why));
     if (strstr(why.text, text) == NULL || strstr(why.hint, hint) == NULL)
-        fail_msg("\"%s\"; \"%s\"\nlacks \"%s\"; \"%s\"", why.text, why.hint, text, hint);
+        print_error("\"%s\"; \"%s\"\n", why.text, why.hint);
+    assert_non_null(strstr(why.text, text));
+    assert_non_null(strstr(why.hint, hint));
 }
 
 static void a_chain_and_its_key_are_loaded(void **state)

@@ -146,7 +146,9 @@ static FILE *create(const char *dir, const char *name, char **path)
 
     must(asprintf(path, "%s/%s", dir, name) > 0, "path");
     fd = open(*path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    must(fd >= 0 && (file = fdopen(fd, "w")) != NULL, *path);
+    must(fd >= 0, *path);
+    file = fdopen(fd, "w");
+    must(file != NULL, *path);
     return file;
 }
 

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "tls/engine.h"
+
+#include "tls/engine_parts.h"
+#include "tls/record_layer.h"
+#include "x509/certificate.h"
+#include "x509/name_match.h"
+
+#include <assert.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+
+/* A call of OpenSSL sees the caller's bytes, and an error queue that is its own. */
+static void lend(struct tls_engine *engine, struct bytes *in, struct buf *out)
+{
+    engine->in = in;
+    engine->out = out;
+    ERR_clear_error();
+}
+
+static void take_back(struct tls_engine *engine)
+{
+    engine->in = NULL;
+    engine->out = NULL;
+    ERR_clear_error();
+}
+
+static enum fail copy_string(char **to, const char *from, struct failure *why)
+{
+    size_t size;
+
+    if (from == NULL)
+        return FAIL_NONE;
+    size = strlen(from) + 1;
+    if ((*to = malloc(size)) == NULL)
+        return fail(why, FAIL_MEMORY, "out of memory");
+    memcpy(*to, from, size);
+    return FAIL_NONE;
+}
+
+/* libpq's rule for what is never announced: digits and dots only, or a colon. */
+static bool is_announced(const char *sni)
+{
+    return sni != NULL && *sni != '\0' && strspn(sni, "0123456789.") != strlen(sni) &&
+           strchr(sni, ':') == NULL;
+}
+
+static enum fail offer_alpn(SSL *ssl, const char *alpn, struct failure *why)
+{
+    size_t        len = alpn != NULL ? strlen(alpn) : 0;
+    unsigned char list[256];
+
+    if (len == 0)
+        return FAIL_NONE;
+    if (len > sizeof list - 1)
+        return fail(why, FAIL_CONFIG, "the ALPN name is longer than 255 bytes");
+    list[0] = (unsigned char)len;
+    memcpy(list + 1, alpn, len);
+    if (SSL_set_alpn_protos(ssl, list, (unsigned)len + 1) != 0)
+        return fail(why, FAIL_MEMORY, "out of memory");
+    return FAIL_NONE;
+}
+
+static enum fail start_client(struct tls_engine               *engine,
+                              const struct tls_engine_options *options, struct failure *why)
+{
+    SSL_set_connect_state(engine->ssl);
+    if (is_announced(options->sni) && SSL_set_tlsext_host_name(engine->ssl, options->sni) != 1)
+        return fail(why, FAIL_CONFIG, "the name to announce (SNI) is longer than 255 bytes");
+    return offer_alpn(engine->ssl, options->alpn, why);
+}
+
+static enum fail start_library(struct tls_engine               *engine,
+                               const struct tls_engine_options *options, struct failure *why)
+{
+    BIO *wire = BIO_new(tls_context_wire(engine->context));
+
+    engine->ssl = SSL_new(tls_context_library(engine->context));
+    if (wire == NULL || engine->ssl == NULL) {
+        BIO_free(wire);
+        return fail(why, FAIL_MEMORY, "out of memory");
+    }
+    BIO_set_data(wire, engine);
+    BIO_set_init(wire, 1);
+    SSL_set_bio(engine->ssl, wire, wire);
+    SSL_set_app_data(engine->ssl, engine);
+    X509_VERIFY_PARAM_set_time(SSL_get0_param(engine->ssl), (time_t)options->wall_s);
+    if (engine_role(engine) == TLS_CLIENT)
+        return start_client(engine, options, why);
+    SSL_set_accept_state(engine->ssl);
+    return FAIL_NONE;
+}
+
+static enum fail start(struct tls_engine *engine, const struct tls_engine_options *options,
+                       struct failure *why)
+{
+    const struct tls_policy_options *policy =
+        tls_policy_options(tls_context_policy(engine->context));
+    enum fail rc;
+
+    if (policy->peer_check == TLS_PEER_NAME &&
+        (options->verify_name == NULL || *options->verify_name == '\0'))
+        return fail(why, FAIL_CONFIG, "no host name to compare the server certificate with");
+    if ((rc = copy_string(&engine->verify_name, options->verify_name, why)) != FAIL_NONE ||
+        (rc = copy_string(&engine->alpn, options->alpn, why)) != FAIL_NONE)
+        return rc;
+    return start_library(engine, options, why);
+}
+
+struct tls_engine *tls_engine_new(struct tls_context              *context,
+                                  const struct tls_engine_options *options, struct failure *why)
+{
+    struct tls_engine *engine = calloc(1, sizeof *engine);
+    enum fail          rc;
+
+    if (engine == NULL) {
+        fail(why, FAIL_MEMORY, "out of memory");
+        return NULL;
+    }
+    engine->context = tls_context_hold(context);
+    engine->records = &tls_record_library;
+    engine->first_byte = engine->alert_received = engine->alert_sent = -1;
+    rc = start(engine, options, why);
+    ERR_clear_error();
+    if (rc == FAIL_NONE)
+        return engine;
+    tls_engine_free(engine);
+    return NULL;
+}
+
+static void forget_names(struct tls_engine *engine)
+{
+    free(engine->verify_name);
+    free(engine->alpn);
+    engine->verify_name = NULL;
+    engine->alpn = NULL;
+}
+
+void tls_engine_free(struct tls_engine *engine)
+{
+    if (engine == NULL)
+        return;
+    SSL_free(engine->ssl);
+    X509_free(engine->peer);
+    forget_names(engine);
+    free(engine->texts);
+    tls_context_release(engine->context);
+    free(engine);
+}
+
+/* As libpq does, after the handshake: the server hears a close_notify, not an alert. */
+static enum fail check_name(struct tls_engine *engine)
+{
+    const struct tls_policy *policy = tls_context_policy(engine->context);
+
+    if (tls_policy_options(policy)->peer_check != TLS_PEER_NAME)
+        return FAIL_NONE;
+    if (engine->facts.peer_verified &&
+        name_match(engine->peer, engine->verify_name, &engine->failure) == FAIL_NONE)
+        return FAIL_NONE;
+    SSL_shutdown(engine->ssl);
+    return fail(&engine->failure, FAIL_CERT, "the server's certificate was not verified");
+}
+
+static enum tls_verdict finish_handshake(struct tls_engine *engine)
+{
+    if (tls_facts_collect(engine) != FAIL_NONE || check_name(engine) != FAIL_NONE)
+        return tls_engine_fail(engine);
+    forget_names(engine);
+    engine->state = ENGINE_OPEN;
+    return TLS_DONE;
+}
+
+static enum tls_verdict step(struct tls_engine *engine)
+{
+    int rc = SSL_do_handshake(engine->ssl);
+
+    if (rc == 1)
+        return finish_handshake(engine);
+    if (SSL_get_error(engine->ssl, rc) == SSL_ERROR_WANT_READ)
+        return TLS_WANT_MORE;
+    return tls_engine_fail(engine);
+}
+
+enum tls_verdict tls_engine_handshake(struct tls_engine *engine, struct bytes *in,
+                                      struct buf *out)
+{
+    enum tls_verdict verdict;
+
+    if (engine->state == ENGINE_FAILED)
+        return TLS_FAILED;
+    assert(engine->state == ENGINE_HANDSHAKE);
+    lend(engine, in, out);
+    verdict = step(engine);
+    take_back(engine);
+    return verdict;
+}
+
+enum tls_verdict tls_engine_read(struct tls_engine *engine, struct bytes *in, uint8_t *plain,
+                                 size_t room, size_t *got, struct buf *out)
+{
+    enum tls_verdict verdict;
+
+    *got = 0;
+    assert(engine->state != ENGINE_HANDSHAKE);
+    if (engine->state == ENGINE_PEER_CLOSED)
+        return TLS_CLOSED;
+    if (engine->state != ENGINE_OPEN)
+        return TLS_FAILED;
+    lend(engine, in, out);
+    verdict = engine->records->read(engine, plain, room, got);
+    take_back(engine);
+    return verdict;
+}
+
+enum fail tls_engine_write(struct tls_engine *engine, struct bytes plain, struct buf *out)
+{
+    size_t    sealed;
+    enum fail rc;
+
+    assert(engine->state != ENGINE_HANDSHAKE);
+    if (engine->state == ENGINE_FAILED || engine->closed)
+        return FAIL_CLOSED;
+    if (plain.len == 0)
+        return FAIL_NONE;
+    /* a write that broke off would be lost with the whole connection: room first */
+    sealed = engine->records->sealed_size(engine, plain.len);
+    if (sealed > buf_room(out))
+        return FAIL_LIMIT;
+    if (buf_reserve(out, sealed) == NULL)
+        return FAIL_MEMORY;
+    lend(engine, NULL, out);
+    rc = engine->records->write(engine, plain);
+    take_back(engine);
+    return rc;
+}
+
+size_t tls_engine_sealed_size(const struct tls_engine *engine, size_t plain_bytes)
+{
+    return engine->records->sealed_size(engine, plain_bytes);
+}
+
+void tls_engine_close(struct tls_engine *engine, struct buf *out)
+{
+    if (engine->closed || engine->state == ENGINE_HANDSHAKE || engine->state == ENGINE_FAILED)
+        return;
+    lend(engine, NULL, out);
+    engine->records->close(engine);
+    take_back(engine);
+    engine->closed = true;
+}
+
+void tls_engine_eof(struct tls_engine *engine)
+{
+    if (engine->state != ENGINE_HANDSHAKE && engine->state != ENGINE_OPEN)
+        return;
+    tls_explain_eof(engine);
+    engine->state = engine->state == ENGINE_OPEN ? ENGINE_TRUNCATED : ENGINE_FAILED;
+}
+
+const struct tls_facts *tls_engine_facts(const struct tls_engine *engine)
+{
+    return &engine->facts;
+}
+
+const struct failure *tls_engine_failure(const struct tls_engine *engine)
+{
+    return &engine->failure;
+}
+
+int tls_engine_alert_received(const struct tls_engine *engine)
+{
+    return engine->alert_received;
+}
+
+int tls_engine_alert_sent(const struct tls_engine *engine)
+{
+    return engine->alert_sent;
+}
+
+bool tls_engine_peer_has_common_name(const struct tls_engine *engine, const char *name)
+{
+    return engine->facts.peer_verified && certificate_has_common_name(engine->peer, name);
+}
+
+bool tls_engine_peer_is(const struct tls_engine *engine, struct bytes leaf_der)
+{
+    unsigned char *der = NULL;
+    int            len = engine->peer != NULL ? i2d_X509(engine->peer, &der) : 0;
+    bool           same = len > 0 && bytes_equal(bytes_of(der, (size_t)len), leaf_der);
+
+    OPENSSL_free(der);
+    ERR_clear_error();
+    return same;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * tls/engine_parts.h - what the files of the engine share; for tls/ only
+ *
+ * context.c builds SSL_CTX with callbacks that find their engine by
+ * engine_of(); wire.c is the BIO between an SSL and the caller's bytes; facts.c
+ * and explain.c turn what OpenSSL knows into strings; record_layer.h protects
+ * records once the handshake is done; engine.c holds it together.
+ */
+#ifndef PGTLS_TLS_ENGINE_PARTS_H
+#define PGTLS_TLS_ENGINE_PARTS_H
+
+#include "tls/engine.h"
+
+#include <openssl/ssl.h>
+
+struct tls_record_layer;
+
+enum engine_state {
+    ENGINE_HANDSHAKE,
+    ENGINE_OPEN,
+    ENGINE_PEER_CLOSED, /* close_notify received */
+    ENGINE_TRUNCATED,   /* the transport ended without one; we may still write */
+    ENGINE_FAILED,
+};
+
+struct tls_engine {
+    struct tls_context            *context;
+    const struct tls_record_layer *records;
+    SSL                           *ssl;
+    struct bytes                  *in; /* the caller's, during a call */
+    struct buf                    *out;
+    X509                          *peer;        /* from the end of the handshake */
+    char                          *verify_name; /* these two until then */
+    char                          *alpn;
+    char                          *texts; /* the memory behind facts */
+    struct tls_facts               facts;
+    enum engine_state              state;
+    bool                           closed;         /* our direction */
+    int16_t                        first_byte;     /* that the peer sent; -1 before */
+    int16_t                        alert_received; /* other than close_notify; -1 before */
+    int16_t                        alert_sent;
+    struct failure                 failure;
+};
+
+static inline struct tls_engine *engine_of(const SSL *ssl)
+{
+    return SSL_get_app_data(ssl);
+}
+
+static inline enum tls_role engine_role(const struct tls_engine *engine)
+{
+    return tls_policy_options(tls_context_policy(engine->context))->role;
+}
+
+/* wire.c: reads from engine->in, appends to engine->out, keeps nothing. */
+BIO_METHOD *tls_wire_method_new(void);
+
+/* facts.c: fills facts, texts and peer from the finished handshake. */
+enum fail tls_facts_collect(struct tls_engine *engine);
+
+/* After a handshake that failed: what the client announced, if memory allows. */
+void tls_facts_collect_sni(struct tls_engine *engine);
+
+/* explain.c: the engine has failed in a call of OpenSSL; says why in engine->failure. */
+enum tls_verdict tls_engine_fail(struct tls_engine *engine);
+
+/* The transport ended without close_notify. */
+void tls_explain_eof(struct tls_engine *engine);
+
+/* For the verify callback: notes what is wrong with which certificate. */
+void tls_explain_certificate(struct tls_engine *engine, X509_STORE_CTX *store);
+
+/* The first error in OpenSSL's queue that says something, 0 for none; empties the queue. */
+unsigned long tls_library_error(void);
+const char   *tls_library_error_text(unsigned long error);
+
+#endif

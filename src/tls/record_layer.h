@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * tls/record_layer.h - who protects records after the handshake; for tls/ only
+ *
+ * The engine checks its state, lends engine->in and engine->out for the call,
+ * and then comes here.  The contracts are those of the functions of tls/engine.h
+ * with the same names.  A layer that does not need engine->ssl may free it in
+ * begin().
+ */
+#ifndef PGTLS_TLS_RECORD_LAYER_H
+#define PGTLS_TLS_RECORD_LAYER_H
+
+#include "tls/engine.h"
+
+struct tls_record_layer {
+    const char *name; /* as in the setting record_layer */
+    enum tls_verdict (*read)(struct tls_engine *engine, uint8_t *plain, size_t room,
+                             size_t *got);
+    enum fail (*write)(struct tls_engine *engine, struct bytes plain);
+    size_t (*sealed_size)(const struct tls_engine *engine, size_t plain_bytes);
+    void (*close)(struct tls_engine *engine);
+};
+
+/* SSL_read and SSL_write: every version and cipher. */
+extern const struct tls_record_layer tls_record_library;
+
+#endif
