@@ -238,6 +238,11 @@ static enum toml_type wanted_type(enum option_type type)
                                    : TOML_STRING;
 }
 
+static bool has_units(enum option_type type)
+{
+    return type == OPTION_DURATION || type == OPTION_SIZE || type == OPTION_FILE_MODE;
+}
+
 static void complain_of_type(const struct binding *b, const struct toml_node *node)
 {
     enum toml_type wanted = wanted_type(b->row->type);
@@ -245,9 +250,14 @@ static void complain_of_type(const struct binding *b, const struct toml_node *no
 
     if (node->type == TOML_STRING)
         hint = "; write it without quotes";
-    else if (node->type != TOML_TABLE && node->type != TOML_ARRAY && wanted == TOML_STRING)
+    else if (node->type != TOML_TABLE && node->type != TOML_ARRAY)
         hint = "; write it in quotes";
-    complain(b, "is %s, not %s%s", type_name(node->type), type_name(wanted), hint);
+    if (has_units(b->row->type))
+        complain(b, "is %s, not %s", type_name(node->type), how_to_write(b->row->type));
+    else if (wanted == TOML_STRING || node->type == TOML_STRING)
+        complain(b, "is %s, not %s%s", type_name(node->type), type_name(wanted), hint);
+    else
+        complain(b, "is %s, not %s", type_name(node->type), type_name(wanted));
 }
 
 /* Whether the node is a text that a C string can hold and a terminal can show. */

@@ -40,11 +40,24 @@ static struct conf_problem *place_for(struct conf_problems *problems, int line)
     return &problems->items[at];
 }
 
+static void write_text(struct conf_problem *problem, const char *file, const char *format,
+                       va_list args)
+{
+    const char *kind = problem->is_warning ? "warning: " : "";
+    int         used;
+
+    if (problem->line > 0)
+        used = snprintf(problem->text, sizeof problem->text, "%.200s:%d: %s", file,
+                        problem->line, kind);
+    else
+        used = snprintf(problem->text, sizeof problem->text, "%.200s: %s", file, kind);
+    vsnprintf(problem->text + used, sizeof problem->text - (size_t)used, format, args);
+}
+
 void conf_problem_add(struct conf_problems *problems, bool is_warning, int line,
                       const char *format, ...)
 {
     struct conf_problem *problem;
-    int                  used;
     va_list              args;
 
     if (!is_warning)
@@ -54,12 +67,7 @@ void conf_problem_add(struct conf_problems *problems, bool is_warning, int line,
     problem = place_for(problems, line);
     problem->is_warning = is_warning;
     problem->line = line;
-    if (line > 0)
-        used =
-            snprintf(problem->text, sizeof problem->text, "%.200s:%d: ", problems->file, line);
-    else
-        used = snprintf(problem->text, sizeof problem->text, "%.200s: ", problems->file);
     va_start(args, format);
-    vsnprintf(problem->text + used, sizeof problem->text - (size_t)used, format, args);
+    write_text(problem, problems->file, format, args);
     va_end(args);
 }

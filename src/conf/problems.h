@@ -14,7 +14,8 @@
 struct conf_problem {
     bool is_warning;
     int  line;      /* 0: not a matter of one line */
-    char text[512]; /* "FILE:LINE: route "NAME": SETTING: WHAT; HINT" */
+    char text[512]; /* "FILE:LINE: route "NAME": SETTING: WHAT; HINT", warnings with
+                       "warning: " behind the line */
 };
 
 /* Starts as { .file = name }.  The name is borrowed; texts are copied. */

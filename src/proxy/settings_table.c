@@ -213,10 +213,9 @@ static const struct option backend_rows[] = {
                       "sockets; otherwise it must be written",
       .sample = "\"verify-full\"",
       .is_in_sample = true,
-      .help =
-          "disable: plaintext. require: TLS; the server's chain is verified if root_ca is set, "
-          "and nothing if it is not. verify-ca: TLS and a certificate that chains to root_ca. "
-          "verify-full: and whose certificate is for verify_name." },
+      .help = "disable: plaintext. require: TLS; the server's certificate is verified as with "
+              "verify-ca if root_ca is set, and not at all if it is not. verify-ca: TLS and a "
+              "certificate that chains to root_ca. verify-full: and that is for verify_name." },
     { .name = "tls_enabled",
       .type = OPTION_SWITCH,
       .field = AT(tls_enabled),

@@ -26,7 +26,7 @@ static struct proxy_settings *load(const char *text, struct conf_problems *probl
     return settings_load_text(FILE_NAME, bytes_of_string(text), problems);
 }
 
-/* Every problem on a line of its own, without the name of the file; warnings marked. */
+/* Every problem on a line of its own, without the name of the file. */
 static void write_problems(const struct conf_problems *problems, struct buf *out)
 {
     size_t prefix = strlen(FILE_NAME ":");
@@ -35,7 +35,7 @@ static void write_problems(const struct conf_problems *problems, struct buf *out
         const struct conf_problem *p = &problems->items[i];
 
         assert_memory_equal(p->text, FILE_NAME ":", prefix);
-        buf_put_format(out, "%s%s\n", p->is_warning ? "warning " : "", p->text + prefix);
+        buf_put_format(out, "%s\n", p->text + prefix);
     }
 }
 
@@ -294,8 +294,8 @@ static void values_that_are_not_what_they_should_be_are_told(void **state)
           "7: route \"r\": listener.max_record_size: \"9000\" is not a size; write \"512B\", "
           "\"64KiB\" or \"1MiB\"\n"
           "8: route \"r\": listener.cancel: \"sometimes\" is not one of allow, tls-only\n"
-          "9: route \"r\": listener.unix_socket_mode: is a number, not text; write it in "
-          "quotes\n"
+          "9: route \"r\": listener.unix_socket_mode: is a number, not a file mode; write "
+          "octal digits such as \"0660\"\n"
           "9: route \"r\": listener.unix_socket_mode: has no effect; no bind_address is a Unix "
           "socket\n" },
         { ROUTE PLAIN_LISTENER PLAIN_BACKEND
@@ -486,10 +486,10 @@ static void what_is_legal_but_weak_warns(void **state)
 {
     static const struct sample rows[] = {
         { ROUTE TLS_LISTENER "sslmode = \"require\"\nclient_ca = \"c\"\n" PLAIN_BACKEND,
-          "warning 8: route \"r\": listener.client_ca: client certificates are optional with "
+          "8: warning: route \"r\": listener.client_ca: client certificates are optional with "
           "sslmode \"require\"; write \"verify-ca\" or \"verify-full\" to demand them\n" },
         { ROUTE PLAIN_LISTENER "[proxy.backend]\naddress = \"db:2\"\nsslmode = \"require\"\n",
-          "warning 7: route \"r\": backend.sslmode: \"require\" without root_ca encrypts but "
+          "7: warning: route \"r\": backend.sslmode: \"require\" without root_ca encrypts but "
           "does "
           "not authenticate the server; set root_ca and write \"verify-full\"\n" },
     };

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "cli/command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct command commands[] = {
+    { "proxy", "serve the routes of a configuration file",
+      "usage: pgtls proxy -c FILE [--check]\n"
+      "       pgtls -c FILE [--check]\n"
+      "\n"
+      "Serves every route of FILE in the foreground and writes the log to standard error.\n"
+      "SIGTERM and SIGINT end it: sessions are ended between messages; a second one ends it at "
+      "once.\n"
+      "\n"
+      "  -c FILE   the configuration file; see `pgtls help settings` and `pgtls help sample`\n"
+      "  --check   load everything, print what would be served, and stop\n"
+      "\n"
+      "Exit status: 0 stopped cleanly, or nothing wrong but warnings with --check; 1 could not "
+      "start;\n"
+      "2 wrong usage.\n",
+      cmd_proxy },
+    { "help", "this text, or help for a word",
+      "usage: pgtls help [WORD]\n"
+      "\n"
+      "  pgtls help settings   every setting of the configuration file\n"
+      "  pgtls help sample     a configuration file to start from\n"
+      "  pgtls help events     every event of the log, with its level\n"
+      "  pgtls help COMMAND    the same as pgtls COMMAND --help\n",
+      cmd_help },
+    { "version", "version, TLS library and features",
+      "usage: pgtls version\n"
+      "\n"
+      "Prints the version, the TLS library that runs, and what this build can do.\n",
+      cmd_version },
+    { NULL, NULL, NULL, NULL },
+};
+
+const struct command *command_table(void)
+{
+    return commands;
+}
+
+const struct command *command_find(const char *word)
+{
+    for (const struct command *c = commands; c->word != NULL; c++)
+        if (strcmp(c->word, word) == 0)
+            return c;
+    return NULL;
+}
+
+void command_write_overview(struct buf *out)
+{
+    buf_put(out, BYTES("pgtls secures the wire between applications and PostgreSQL.\n\n"
+                       "usage: pgtls COMMAND [OPTION]...\n\n"));
+    for (const struct command *c = commands; c->word != NULL; c++)
+        buf_put_format(out, "  %-9s %s\n", c->word, c->summary);
+    buf_put(out,
+            BYTES("\n`pgtls COMMAND --help` tells more of a command; `pgtls help settings`, "
+                  "`pgtls help sample`\nand `pgtls help events` tell of the configuration "
+                  "file and the log.\n"));
+}
+
+int print_and_free(struct buf *out)
+{
+    struct bytes text = buf_bytes(out);
+    bool         is_good =
+        buf_ok(out) && fwrite(text.p, 1, text.len, stdout) == text.len && fflush(stdout) == 0;
+
+    buf_fini(out);
+    if (is_good)
+        return EXIT_GOOD;
+    complain("standard output: cannot be written");
+    return EXIT_FAILED;
+}
+
+static void write_complaint(const char *format, va_list args)
+{
+    fputs("pgtls: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+void complain(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    write_complaint(format, args);
+    va_end(args);
+}
+
+int complain_of_usage(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    write_complaint(format, args);
+    va_end(args);
+    return EXIT_USAGE;
+}
