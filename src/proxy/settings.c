@@ -3,6 +3,7 @@
 
 #include "conf/file.h"
 #include "proxy/settings_check.h"
+#include "proxy/settings_files.h"
 #include "proxy/settings_table.h"
 
 #include <stdarg.h>
@@ -170,13 +171,17 @@ static struct proxy_settings *new_settings(const char *file)
     return settings;
 }
 
-struct proxy_settings *settings_load_text(const char *file, struct bytes text,
-                                          struct conf_problems *problems)
+/* What can be told of the file, errors or not; NULL where it is not TOML. */
+static struct proxy_settings *load_what_is_there(const char *file, struct bytes text,
+                                                 struct conf_problems *problems)
 {
     struct toml_error      error = { 0 };
     char                  *folder = conf_file_folder(file);
     struct proxy_settings *settings = new_settings(file);
     struct toml_tree      *tree = toml_parse((const char *)text.p, text.len, &error);
+    struct conf_scope      scope = {
+             .problems = problems, .folder = folder, .where = "", .tables = settings_tables()
+    };
 
     problems->file = file;
     if (tree == NULL)
@@ -184,17 +189,26 @@ struct proxy_settings *settings_load_text(const char *file, struct bytes text,
     else if (folder == NULL || settings == NULL)
         say_out_of_memory(problems);
     else
-        load_tree(settings, toml_root(tree),
-                  &(struct conf_scope){ .problems = problems,
-                                        .folder = folder,
-                                        .where = "",
-                                        .tables = settings_tables() });
+        load_tree(settings, toml_root(tree), &scope);
     toml_free(tree);
     free(folder);
+    return settings;
+}
+
+/* Settings with errors are not handed out. */
+static struct proxy_settings *only_good(struct proxy_settings      *settings,
+                                        const struct conf_problems *problems)
+{
     if (problems->error_count == 0)
         return settings;
     settings_free(settings);
     return NULL;
+}
+
+struct proxy_settings *settings_load_text(const char *file, struct bytes text,
+                                          struct conf_problems *problems)
+{
+    return only_good(load_what_is_there(file, text, problems), problems);
 }
 
 struct proxy_settings *settings_load(const char *file, struct conf_problems *problems)
@@ -205,11 +219,13 @@ struct proxy_settings *settings_load(const char *file, struct conf_problems *pro
 
     problems->file = file;
     if (conf_file_read(file, &text, &why) == FAIL_NONE)
-        settings = settings_load_text(file, buf_bytes(&text), problems);
+        settings = load_what_is_there(file, buf_bytes(&text), problems);
     else
         conf_problem_add(problems, false, 0, "cannot be read: %s", why.text);
     buf_fini(&text);
-    return settings;
+    if (settings != NULL && problems->error_count > 0)
+        settings_prove_files(settings, problems);
+    return only_good(settings, problems);
 }
 
 void settings_free(struct proxy_settings *settings)

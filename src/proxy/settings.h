@@ -88,14 +88,14 @@ struct proxy_settings {
 };
 
 /*
- * Reads and checks `file`.  NULL if there is any error; `problems` then has all
- * of them, each "FILE:LINE: route "NAME": SETTING: WHAT; HINT".  Warnings are
- * in `problems` with success too.
+ * Reads and checks `file`, and where that has errors the files it names too.  NULL if there is
+ * any error; `problems` then has all of them, each "FILE:LINE: route "NAME": SETTING: WHAT;
+ * HINT".  Warnings are in `problems` with success too.
  */
 struct proxy_settings *settings_load(const char *file, struct conf_problems *problems);
 
-/* The same for the text of a file; `file` is its name in problems, and where relative paths
- * start. */
+/* The same for the text of a file, and no other file is opened; `file` is its name in problems,
+ * and where relative paths start. */
 struct proxy_settings *settings_load_text(const char *file, struct bytes text,
                                           struct conf_problems *problems);
 

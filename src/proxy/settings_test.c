@@ -543,6 +543,27 @@ static void a_file_is_read_and_its_folder_is_where_paths_start(void **state)
     unlink(name);
 }
 
+/* One run tells all there is to mend. */
+static void bad_files_are_told_together_with_other_errors(void **state)
+{
+    char                 name[] = "/tmp/pgtls-settings-XXXXXX";
+    int                  fd = mkstemp(name);
+    struct conf_problems problems = { 0 };
+    static const char    text[] =
+        ROUTE            TLS_LISTENER "client_ca = \"/none/c\"\ncolour = 1\n" TLS_BACKEND
+                           "client_cert = \"/none/p.crt\"\nclient_key = \"/none/p.key\"\n";
+    static const int lines[] = { 5, 7, 8, 11, 12 };
+
+    assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
+    close(fd);
+    assert_null(settings_load(name, &problems));
+    assert_int_equal(problems.count, 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(problems.items[i].line, lines[i]);
+    conf_problems_fini(&problems);
+    unlink(name);
+}
+
 static void a_file_that_cannot_be_read_is_told(void **state)
 {
     struct conf_problems problems = { 0 };
@@ -726,6 +747,7 @@ int main(void)
         cmocka_unit_test(what_is_legal_but_weak_warns),
         cmocka_unit_test(a_problem_found_later_stands_between_the_others),
         cmocka_unit_test(a_file_is_read_and_its_folder_is_where_paths_start),
+        cmocka_unit_test(bad_files_are_told_together_with_other_errors),
         cmocka_unit_test(a_file_that_cannot_be_read_is_told),
         cmocka_unit_test(a_file_cut_anywhere_loads_or_says_why_not),
         cmocka_unit_test(without_memory_nothing_is_loaded_and_nothing_leaks),

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* A configuration file: settings come out whole, or a problem says why not. */
+#include "proxy/settings.h"
+
+#include "fuzz.h"
+
+static void check_problems(const struct conf_problems *problems)
+{
+    size_t errors = 0;
+
+    for (size_t i = 0; i < problems->count; i++) {
+        const struct conf_problem *problem = &problems->items[i];
+
+        MUST(i == 0 || problems->items[i - 1].line <= problem->line);
+        MUST(strncmp(problem->text, "/etc/pgtls.toml:", 16) == 0);
+        MUST(strlen(problem->text) < sizeof problem->text);
+        errors += problem->is_warning ? 0 : 1;
+    }
+    MUST(errors == problems->error_count);
+}
+
+/* Whatever was left out has its default; nothing that TLS needs is missing. */
+static void check_route(const struct route_settings *route)
+{
+    const struct listener_settings *listener = &route->listener;
+    const struct backend_settings  *backend = &route->backend;
+    bool                            has_tls = listener->sslmode != SSLMODE_DISABLE;
+
+    MUST(route->name != NULL && route->name[0] != '\0');
+    MUST(listener->bind_address.count > 0 && backend->address != NULL);
+    MUST(listener->sslmode != SSLMODE_UNSET && backend->sslmode != SSLMODE_UNSET);
+    MUST(listener->cancel != CANCEL_UNSET);
+    MUST((listener->server_cert != NULL) == has_tls &&
+         (listener->server_key != NULL) == has_tls);
+    MUST(listener->sslmode < SSLMODE_VERIFY_CA || listener->client_ca != NULL);
+    MUST(backend->sslmode < SSLMODE_VERIFY_CA || backend->root_ca != NULL);
+    MUST(backend->sslmode != SSLMODE_VERIFY_FULL || backend->verify_name != NULL);
+    MUST(backend->sni != NULL);
+    MUST((backend->client_cert != NULL) == (backend->client_key != NULL));
+    MUST(route->limits.max_connections > 0 && route->limits.login_timeout_us > 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct conf_problems   problems = { 0 };
+    struct proxy_settings *settings =
+        settings_load_text("/etc/pgtls.toml", bytes_of(data, size), &problems);
+
+    MUST((settings == NULL) == (problems.error_count > 0));
+    check_problems(&problems);
+    for (size_t i = 0; settings != NULL && i < settings->route_count; i++)
+        check_route(&settings->routes[i]);
+    settings_free(settings);
+    conf_problems_fini(&problems);
+    return 0;
+}
