@@ -51,10 +51,23 @@ static void tell(struct resolve_lookup *lookup)
     free(lookup);
 }
 
-static void tell_starved(struct resolve_request *request)
+static void tell_later(struct resolver *resolver)
 {
-    struct failure why = { 0 };
+    if (!loop_timer_is_running(&resolver->tell))
+        loop_timer_start(resolver->loop, &resolver->tell, 0);
+}
 
+/* One a turn: where memory is short, who is told may well ask again at once. */
+static void tell_starved(struct resolver *resolver)
+{
+    struct resolve_request *request = resolver->starved;
+    struct failure          why = { 0 };
+
+    if (request == NULL)
+        return;
+    resolver->starved = request->next;
+    if (resolver->starved != NULL)
+        tell_later(resolver);
     fail(&why, FAIL_MEMORY, "no memory to look up a host name");
     request->resolver = NULL;
     request->resolved(request, NULL, 0, &why);
@@ -72,18 +85,7 @@ static void on_tell(struct loop_timer *timer)
             resolver->answered_end = &resolver->answered;
         tell(lookup);
     }
-    while (resolver->starved != NULL) {
-        struct resolve_request *request = resolver->starved;
-
-        resolver->starved = request->next;
-        tell_starved(request);
-    }
-}
-
-static void tell_later(struct resolver *resolver)
-{
-    if (!loop_timer_is_running(&resolver->tell))
-        loop_timer_start(resolver->loop, &resolver->tell, 0);
+    tell_starved(resolver);
 }
 
 static void answer(struct resolve_lookup *lookup)
