@@ -47,6 +47,12 @@ static struct tls_pair shaken(const char *client_alpn, const char *server_alpn)
     return pair;
 }
 
+static void send_text(struct tls_side *from, const char *text)
+{
+    assert_int_equal(tls_engine_write(from->engine, bytes_of_string(text), &from->out),
+                     FAIL_NONE);
+}
+
 static void assert_plain_passes(struct tls_side *from, struct tls_side *to, const char *text)
 {
     struct buf plain = BUF_LIMIT(100);
@@ -258,7 +264,7 @@ static void a_cut_at_every_byte_of_a_record_loses_nothing(void **state)
         uint8_t      room[100];
         size_t       got;
 
-        tls_engine_write(pair.client.engine, BYTES("twenty bytes of text"), &pair.client.out);
+        send_text(&pair.client, "twenty bytes of text");
         in = bytes_first(buf_bytes(&pair.client.out), cut);
         tls_engine_read(pair.server.engine, &in, room, sizeof room, &got, &pair.server.out);
         assert_int_equal(in.len, 0);
@@ -278,8 +284,8 @@ static void done_means_room_used_up_and_want_more_that_nothing_is_left(void **st
     uint8_t         room[10];
     size_t          got, total = 0;
 
-    tls_engine_write(pair.client.engine, BYTES("1234567890123456789012345"), &pair.client.out);
-    tls_engine_write(pair.client.engine, BYTES("abcde"), &pair.client.out);
+    send_text(&pair.client, "1234567890123456789012345");
+    send_text(&pair.client, "abcde");
     in = buf_bytes(&pair.client.out);
     for (int call = 0; call < 2; call++) {
         assert_int_equal(
@@ -304,7 +310,7 @@ static void close_notify_ends_one_direction_and_the_other_goes_on(void **state)
     struct tls_pair pair = shaken(NULL, NULL);
     struct buf      plain = BUF_LIMIT(100);
 
-    tls_engine_write(pair.client.engine, BYTES("bye"), &pair.client.out);
+    send_text(&pair.client, "bye");
     tls_engine_close(pair.client.engine, &pair.client.out);
     tls_engine_close(pair.client.engine, &pair.client.out);
     assert_int_equal(tls_engine_write(pair.client.engine, BYTES("x"), &pair.client.out),
@@ -345,9 +351,9 @@ static void a_changed_byte_anywhere_ends_the_connection_with_an_alert(void **sta
         struct tls_pair pair = shaken(NULL, NULL);
         struct buf      plain = BUF_LIMIT(100);
 
-        tls_engine_write(pair.client.engine, BYTES("text"), &pair.client.out);
+        send_text(&pair.client, "text");
         pair.client.out.memory[pair.client.out.head + at] ^= 0x40;
-        tls_engine_write(pair.client.engine, BYTES("more"), &pair.client.out);
+        send_text(&pair.client, "more");
         if (tls_pair_carry(&pair.client, &pair.server, SIZE_MAX, &plain) != TLS_FAILED)
             assert_in_range(at, 3, 4); /* a longer record: waits for its end */
         else {

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "tls/policy.h"
+
+#include "harness/check.h"
+#include "harness/tls_pair.h"
+#include "tls/context.h"
+#include "tls/engine.h"
+
+#include <string.h>
+
+static struct tls_pki pki;
+
+static int make_pki(void **state)
+{
+    tls_pki_init(&pki);
+    return 0;
+}
+
+static int remove_pki(void **state)
+{
+    tls_pki_fini(&pki);
+    return 0;
+}
+
+static void assert_refused(struct tls_policy_options options, const char *text)
+{
+    struct failure why = { 0 };
+
+    assert_null(tls_policy_new(&options, &why));
+    assert_int_equal(why.kind, FAIL_CONFIG);
+    assert_non_null(strstr(why.text, text));
+}
+
+static void what_cannot_take_effect_is_refused(void **state)
+{
+    assert_refused((struct tls_policy_options){ .role = TLS_SERVER }, "needs a certificate");
+    assert_refused((struct tls_policy_options){ .role = TLS_SERVER,
+                                                .identity = pki.server,
+                                                .trust = pki.trust,
+                                                .peer_check = TLS_PEER_NAME },
+                   "host name");
+    assert_refused(
+        (struct tls_policy_options){ .role = TLS_CLIENT, .peer_check = TLS_PEER_CHAIN },
+        "without a CA");
+    assert_refused((struct tls_policy_options){ .role = TLS_CLIENT, .trust = pki.trust },
+                   "nothing is verified");
+    assert_refused((struct tls_policy_options){ .role = TLS_CLIENT, .max_record_bytes = 511 },
+                   "512 to 16384");
+    assert_refused((struct tls_policy_options){ .role = TLS_CLIENT, .max_record_bytes = 16385 },
+                   "512 to 16384");
+}
+
+static void a_policy_holds_what_it_was_made_of(void **state)
+{
+    struct tls_pki      own;
+    struct tls_policy  *policy;
+    struct tls_context *context;
+
+    tls_pki_init(&own);
+    policy = tls_policy_new(&(struct tls_policy_options){ .role = TLS_SERVER,
+                                                          .identity = own.server,
+                                                          .trust = own.trust,
+                                                          .peer_check = TLS_PEER_CHAIN },
+                            NULL);
+    assert_non_null(policy);
+    tls_pki_fini(&own);
+    assert_int_equal(tls_policy_options(policy)->max_record_bytes, 16384);
+    context = tls_context_new(policy, NULL);
+    assert_non_null(context);
+    tls_policy_release(tls_policy_hold(policy));
+    tls_policy_release(policy);
+    assert_ptr_equal(tls_context_policy(context), policy);
+    tls_context_release(tls_context_hold(context));
+    tls_context_release(context);
+    tls_context_release(NULL);
+    tls_policy_release(NULL);
+}
+
+static void a_client_that_compares_names_must_be_told_one(void **state)
+{
+    struct failure     why = { 0 };
+    struct tls_policy *policy = tls_policy_new(
+        &(struct tls_policy_options){
+            .role = TLS_CLIENT, .trust = pki.trust, .peer_check = TLS_PEER_NAME },
+        NULL);
+    struct tls_context *context = tls_context_new(policy, NULL);
+
+    assert_null(
+        tls_engine_new(context, &(struct tls_engine_options){ .verify_name = "" }, &why));
+    assert_non_null(strstr(why.text, "no host name"));
+    tls_context_release(context);
+    tls_policy_release(policy);
+}
+
+static void the_library_tells_its_version(void **state)
+{
+    assert_int_equal(strncmp(tls_library_version(), "OpenSSL 3.", 10), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_cannot_take_effect_is_refused),
+        cmocka_unit_test(a_policy_holds_what_it_was_made_of),
+        cmocka_unit_test(a_client_that_compares_names_must_be_told_one),
+        cmocka_unit_test(the_library_tells_its_version),
+    };
+
+    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+}
