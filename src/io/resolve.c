@@ -254,6 +254,17 @@ struct resolver *resolver_new(struct loop *loop, struct failure *why)
     return resolver;
 }
 
+enum fail resolver_use_servers(struct resolver *resolver, const char *servers,
+                               struct failure *why)
+{
+    int status = ares_set_servers_ports_csv(resolver->channel, servers);
+
+    if (status == ARES_SUCCESS)
+        return FAIL_NONE;
+    return fail(why, FAIL_CONFIG, "\"%s\" is no list of name servers: %s", servers,
+                ares_strerror(status));
+}
+
 void resolver_free(struct resolver *resolver)
 {
     if (resolver == NULL)

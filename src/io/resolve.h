@@ -29,6 +29,10 @@ struct resolve_request {
 struct resolver *resolver_new(struct loop *loop, struct failure *why);
 void             resolver_free(struct resolver *resolver); /* no request is under way */
 
+/* Asks these name servers ("127.0.0.1:5353,...") instead of those of /etc/resolv.conf. */
+enum fail resolver_use_servers(struct resolver *resolver, const char *servers,
+                               struct failure *why) WARN_UNUSED;
+
 /*
  * Looks up `host` (a name or a numeric address; /etc/hosts counts).  The
  * request must stay until it is answered or cancelled.
