@@ -43,10 +43,10 @@ static int tell_problems(const struct conf_problems *problems)
     return problems->error_count == 0 ? EXIT_GOOD : EXIT_FAILED;
 }
 
-static int check(const struct proxy_settings *settings, struct conf_problems *problems)
+static int check(const char *file, struct conf_problems *problems)
 {
     struct buf report = BUF_LIMIT(REPORT_BYTES);
-    bool       is_good = server_check(settings, problems, &report);
+    bool       is_good = server_check(file, problems, &report);
     int        status = tell_problems(problems);
 
     if (is_good)
@@ -55,9 +55,9 @@ static int check(const struct proxy_settings *settings, struct conf_problems *pr
     return status;
 }
 
-static int serve(const struct proxy_settings *settings, struct conf_problems *problems)
+static int serve(const char *file, struct conf_problems *problems)
 {
-    struct server *server = server_new(settings, problems);
+    struct server *server = server_new(file, problems);
     int            status = tell_problems(problems);
     struct failure why = { 0 };
 
@@ -75,19 +75,12 @@ int cmd_proxy(int argc, char **argv)
 {
     struct proxy_arguments arguments = { NULL, false };
     struct conf_problems   problems = { 0 };
-    struct proxy_settings *settings;
     int                    status = read_arguments(&arguments, argc, argv);
 
     if (status != EXIT_GOOD)
         return status;
-    settings = settings_load(arguments.file, &problems);
-    if (settings == NULL)
-        status = tell_problems(&problems);
-    else if (arguments.checks_only)
-        status = check(settings, &problems);
-    else
-        status = serve(settings, &problems);
-    settings_free(settings);
+    status = arguments.checks_only ? check(arguments.file, &problems)
+                                   : serve(arguments.file, &problems);
     conf_problems_fini(&problems);
     return status;
 }

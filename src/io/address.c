@@ -204,3 +204,8 @@ bool address_is_loopback(const struct address *address)
     default: return false;
     }
 }
+
+bool address_equal(const struct address *a, const struct address *b)
+{
+    return a->length == b->length && memcmp(a->storage, b->storage, a->length) == 0;
+}

@@ -34,6 +34,7 @@ bool address_from_numeric(struct address *out, const char *host, uint16_t port);
 void address_from_system(struct address *out, const void *sockaddr, size_t length);
 void address_set_port(struct address *address, uint16_t port); /* not on Unix sockets */
 
+bool address_equal(const struct address *a, const struct address *b);
 bool address_is_unix(const struct address *address);
 bool address_is_loopback(const struct address *address); /* Unix sockets count */
 

@@ -227,8 +227,7 @@ static void finish(struct conversation *c)
     if (c->next != NULL)
         c->next->link = c->link;
     free_conversation(c);
-    if (rw->draining && rw->conversations == NULL)
-        rw->emptied(rw);
+    route_worker_lost_one(rw);
 }
 
 void conversation_socket_closed(struct conversation *c)

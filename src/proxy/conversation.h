@@ -24,7 +24,7 @@
 #ifndef PGTLS_PROXY_CONVERSATION_H
 #define PGTLS_PROXY_CONVERSATION_H
 
-#include "proxy/route.h"
+#include "proxy/route_worker.h"
 
 struct conversation;
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* What `pgtls proxy --check` prints of a route. */
-#include "proxy/route.h"
+#include "proxy/describe.h"
 
 #include "x509/certificate.h"
 
@@ -54,7 +53,7 @@ static void put_policy(struct buf *report, const struct tls_policy *policy, cons
         put_trust(report, ca_name, ca, options->trust);
 }
 
-void route_describe(const struct route *route, struct buf *report)
+static void put_route(struct buf *report, const struct route *route)
 {
     const struct listener_settings *listener = &route->settings->listener;
     const struct backend_settings  *backend = &route->settings->backend;
@@ -69,4 +68,10 @@ void route_describe(const struct route *route, struct buf *report)
                    sslmode_name((enum sslmode)backend->sslmode));
     put_policy(report, route->backend_policy, backend->client_cert, "root_ca",
                backend->root_ca);
+}
+
+void describe_generation(const struct generation *generation, struct buf *report)
+{
+    for (size_t i = 0; i < generation->settings->route_count; i++)
+        put_route(report, generation->routes[i]);
 }

@@ -230,7 +230,7 @@ static void report_binding(struct conversation *c)
     struct failure why = { 0 };
 
     if (!c->approach->login.binding_refused ||
-        atomic_exchange(&c->rw->route->binding_told, true))
+        atomic_exchange(&c->rw->route->tally->binding_told, true))
         return;
     (void)fail(&why, FAIL_REFUSED,
                "the server refused SCRAM channel binding: the proxy's certificate is not the "

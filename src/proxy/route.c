@@ -2,10 +2,7 @@
 #include "proxy/route.h"
 
 #include "io/address.h"
-#include "proxy/conversation.h"
-#include "x509/certificate.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- loading ---- */
@@ -114,13 +111,24 @@ static void set_stream_options(struct route *route)
     };
 }
 
-struct route *route_new(const struct route_settings *settings, struct conf_problems *problems)
+static struct route_tally *hold_tally(const struct route *before)
+{
+    struct route_tally *tally = before != NULL ? before->tally : calloc(1, sizeof *tally);
+
+    if (tally != NULL)
+        atomic_fetch_add(&tally->holders, 1);
+    return tally;
+}
+
+struct route *route_new(const struct route_settings *settings, const struct route *before,
+                        struct conf_problems *problems)
 {
     struct route  *route = calloc(1, sizeof *route);
     size_t         errors = problems->error_count;
     struct failure why = { 0 };
 
-    if (route == NULL) {
+    if (route == NULL || (route->tally = hold_tally(before)) == NULL) {
+        free(route);
         conf_problem_add(problems, false, settings->line, "route \"%s\": out of memory",
                          settings->name);
         return NULL;
@@ -153,137 +161,20 @@ void route_free(struct route *route)
         return;
     tls_policy_release(route->client_policy);
     tls_policy_release(route->backend_policy);
+    if (atomic_fetch_sub(&route->tally->holders, 1) == 1)
+        free(route->tally);
     free(route);
 }
 
-bool route_take_session(struct route *route)
+bool route_take_session(const struct route *route)
 {
-    if (atomic_fetch_add(&route->sessions, 1) < route->settings->limits.max_connections)
+    if (atomic_fetch_add(&route->tally->sessions, 1) < route->settings->limits.max_connections)
         return true;
-    atomic_fetch_sub(&route->sessions, 1);
+    atomic_fetch_sub(&route->tally->sessions, 1);
     return false;
 }
 
-void route_give_session(struct route *route)
+void route_give_session(const struct route *route)
 {
-    atomic_fetch_sub(&route->sessions, 1);
-}
-
-/* ---- a worker's part ---- */
-
-static void stop_listening(struct route_worker *rw);
-
-static void on_drain_deadline(struct loop_timer *timer)
-{
-    route_worker_stop(container_of(timer, struct route_worker, drain_deadline));
-}
-
-enum fail route_worker_init(struct route_worker *rw, struct route *route, struct worker *worker,
-                            struct failure *why)
-{
-    *rw = (struct route_worker){
-        .worker = worker,
-        .route = route,
-        .drain_deadline.expired = on_drain_deadline,
-        .emptied = rw->emptied,
-    };
-    if (route->client_policy != NULL) {
-        rw->client_context = tls_context_new(route->client_policy, why);
-        if (rw->client_context == NULL)
-            return why->kind;
-    }
-    if (route->backend_policy != NULL) {
-        rw->backend_context = tls_context_new(route->backend_policy, why);
-        if (rw->backend_context == NULL)
-            return why->kind;
-    }
-    return FAIL_NONE;
-}
-
-void route_worker_fini(struct route_worker *rw)
-{
-    stop_listening(rw);
-    loop_timer_stop(rw->worker->loop, &rw->drain_deadline);
-    tls_context_release(rw->client_context);
-    tls_context_release(rw->backend_context);
-    free(rw->listeners);
-    *rw = (struct route_worker){ 0 };
-}
-
-static void on_accepted(struct loop_listener *listener, struct loop_accepted accepted)
-{
-    struct route_listener *rl = container_of(listener, struct route_listener, listener);
-
-    conversation_start(rl->route_worker, accepted);
-}
-
-static void on_paused(struct loop_listener *listener, int error)
-{
-    struct route_listener *rl = container_of(listener, struct route_listener, listener);
-    struct route_worker   *rw = rl->route_worker;
-    struct log_line        line;
-
-    if (log_begin(&line, rw->worker->log, EVENT_LISTENER_PAUSED)) {
-        log_text(&line, "route", rw->route->settings->name);
-        log_text(&line, "reason", strerror(error));
-        log_end(&line);
-    }
-}
-
-enum fail route_worker_expect_listeners(struct route_worker *rw, size_t count,
-                                        struct failure *why)
-{
-    rw->listeners = calloc(count, sizeof *rw->listeners);
-    return rw->listeners != NULL ? FAIL_NONE : fail(why, FAIL_MEMORY, "out of memory");
-}
-
-enum fail route_worker_listen(struct route_worker *rw, int fd, bool shared, struct failure *why)
-{
-    struct route_listener *rl = &rw->listeners[rw->listener_count];
-    enum fail              rc;
-
-    *rl = (struct route_listener){
-        .listener = { .accepted = on_accepted, .paused = on_paused },
-        .route_worker = rw,
-    };
-    rc = loop_listener_start(rw->worker->loop, &rl->listener, fd, shared, why);
-    if (rc == FAIL_NONE)
-        rw->listener_count++;
-    return rc;
-}
-
-static void stop_listening(struct route_worker *rw)
-{
-    while (rw->listener_count > 0)
-        loop_listener_stop(&rw->listeners[--rw->listener_count].listener);
-}
-
-/* Conversations leave the list later, never from within `act`. */
-static void for_each_conversation(struct route_worker *rw, void (*act)(struct conversation *))
-{
-    struct conversation *next;
-
-    for (struct conversation *c = rw->conversations; c != NULL; c = next) {
-        next = conversation_next(c);
-        act(c);
-    }
-}
-
-void route_worker_drain(struct route_worker *rw)
-{
-    stop_listening(rw);
-    rw->draining = true;
-    if (rw->conversations == NULL) {
-        rw->emptied(rw);
-        return;
-    }
-    loop_timer_start(rw->worker->loop, &rw->drain_deadline,
-                     rw->route->settings->limits.drain_timeout_us);
-    for_each_conversation(rw, conversation_drain);
-}
-
-void route_worker_stop(struct route_worker *rw)
-{
-    loop_timer_stop(rw->worker->loop, &rw->drain_deadline);
-    for_each_conversation(rw, conversation_stop);
+    atomic_fetch_sub(&route->tally->sessions, 1);
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * proxy/server.h - the whole proxy: every route of a configuration, served
+ * proxy/server.h - the whole proxy: a configuration, served
  *
- * A server belongs to the thread that made it.  It borrows its settings, which
- * must outlive it.
+ * A server belongs to the thread that made it.
  */
 #ifndef PGTLS_PROXY_SERVER_H
 #define PGTLS_PROXY_SERVER_H
@@ -11,19 +10,20 @@
 #include "base/buf.h"
 #include "base/fail.h"
 #include "conf/problems.h"
-#include "proxy/settings.h"
 
 struct server;
 
 /*
- * Loads certificates and keys, starts the log and binds every address.  NULL
- * after any error; `problems` has all of them.  Warnings are in `problems` with
- * success too.
+ * Reads `file` and everything it names, binds every address and starts the log.
+ * NULL after any error; `problems` has all of them.  Warnings are in `problems` with
+ * success too.  `file` is borrowed: a reload reads it again.
  */
-struct server *server_new(const struct proxy_settings *settings,
-                          struct conf_problems        *problems);
+struct server *server_new(const char *file, struct conf_problems *problems);
 
-/* Serves until it is told to stop by SIGTERM or SIGINT, and has drained. */
+/*
+ * Serves until it is told to stop by SIGTERM or SIGINT, and has drained; a second
+ * one ends at once.  SIGHUP reads the configuration again: all of it or nothing.
+ */
 enum fail server_run(struct server *server, struct failure *why) WARN_UNUSED;
 
 void server_free(struct server *server); /* NULL is fine */
@@ -32,7 +32,6 @@ void server_free(struct server *server); /* NULL is fine */
  * For --check: loads all that server_new() loads, binds nothing, and appends to
  * `report` what would be served, for people.  False after any error.
  */
-bool server_check(const struct proxy_settings *settings, struct conf_problems *problems,
-                  struct buf *report);
+bool server_check(const char *file, struct conf_problems *problems, struct buf *report);
 
 #endif

@@ -9,6 +9,12 @@ static const struct log_event_row rows[EVENT_COUNT] = {
     [EVENT_LISTENER_PAUSED] = { "listener.paused", LOG_WARN,
                                 "Descriptors or memory ran out; accepting pauses and resumes "
                                 "by itself." },
+    [EVENT_RELOAD_OK] = { "reload.ok", LOG_INFO, "A new configuration serves." },
+    [EVENT_RELOAD_WARNING] = { "reload.warning", LOG_WARN,
+                               "The new configuration serves, with a warning." },
+    [EVENT_RELOAD_FAILED] = { "reload.failed", LOG_WARN,
+                              "The configuration has an error; what ran goes on. A line for "
+                              "each error." },
     [EVENT_DRAIN] = { "drain", LOG_INFO,
                       "No more connections are accepted; sessions end between messages." },
     [EVENT_CONNECTION_END] = { "connection.end", LOG_INFO,

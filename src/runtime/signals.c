@@ -11,8 +11,12 @@ static void on_ready(struct loop_watch *watch, unsigned what)
     struct signals         *signals = container_of(watch, struct signals, watch);
     struct signalfd_siginfo info;
 
-    while (read(watch->fd, &info, sizeof info) == (ssize_t)sizeof info)
-        signals->stop_requested(signals, (int)info.ssi_signo);
+    while (read(watch->fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGHUP)
+            signals->reload_requested(signals);
+        else
+            signals->stop_requested(signals);
+    }
 }
 
 enum fail signals_start(struct signals *signals, struct loop *loop, struct failure *why)
@@ -24,6 +28,7 @@ enum fail signals_start(struct signals *signals, struct loop *loop, struct failu
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signals->loop = loop;
     signals->watch.ready = on_ready;

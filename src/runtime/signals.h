@@ -2,8 +2,8 @@
 /*
  * runtime/signals.h - signals as events of the control loop
  *
- * SIGTERM and SIGINT ask to stop.  SIGPIPE is ignored: a send to a peer that is
- * gone is an error of that send.
+ * SIGTERM and SIGINT ask to stop, SIGHUP to reload.  SIGPIPE is ignored: a send to a peer that
+ * is gone is an error of that send.
  */
 #ifndef PGTLS_RUNTIME_SIGNALS_H
 #define PGTLS_RUNTIME_SIGNALS_H
@@ -12,7 +12,8 @@
 
 struct signals {
     /* set before signals_start() */
-    void (*stop_requested)(struct signals *signals, int signal);
+    void (*stop_requested)(struct signals *signals);
+    void (*reload_requested)(struct signals *signals);
     struct loop      *loop;  /* ours */
     struct loop_watch watch; /* ours */
 };

@@ -9,7 +9,11 @@
 
 static void on_emptied(struct route_worker *rw)
 {
-    container_of(rw, struct proxy_rig, rw)->emptied++;
+    struct proxy_rig *rig = rw->owner;
+
+    assert_ptr_equal(rig->rw, rw);
+    rig->rw = NULL;
+    route_worker_free(rw);
 }
 
 static struct proxy_settings *load(const char *listener, const char *backend,
@@ -38,16 +42,17 @@ void rig_start_with(struct proxy_rig *rig, uint64_t seed, const char *listener,
     struct failure       why = { 0 };
 
     *rig = (struct proxy_rig){ .loop = sim_loop_new(seed) };
-    rig->settings = load(listener, backend, limits);
-    rig->route = route_new(&rig->settings->routes[0], &problems);
-    for (size_t i = 0; rig->route == NULL && i < problems.count; i++)
+    rig->generation = generation_new(load(listener, backend, limits), NULL, &problems);
+    for (size_t i = 0; rig->generation == NULL && i < problems.count; i++)
         print_error("%s\n", problems.items[i].text);
-    assert_non_null(rig->route);
+    assert_non_null(rig->generation);
+    conf_problems_fini(&problems);
     assert_int_equal(worker_init(&rig->worker, 0, 1, rig->loop, NULL, &why), FAIL_NONE);
-    rig->rw.emptied = on_emptied;
-    assert_int_equal(route_worker_init(&rig->rw, rig->route, &rig->worker, &why), FAIL_NONE);
-    assert_int_equal(route_worker_expect_listeners(&rig->rw, 1, &why), FAIL_NONE);
-    assert_int_equal(route_worker_listen(&rig->rw, sim_listen(rig->loop, FRONT), false, &why),
+    rig->rw = route_worker_new(rig->generation, rig->generation->routes[0], &rig->worker, &why);
+    assert_non_null(rig->rw);
+    rig->rw->emptied = on_emptied;
+    rig->rw->owner = rig;
+    assert_int_equal(route_worker_listen(rig->rw, sim_listen(rig->loop, FRONT), false, &why),
                      FAIL_NONE);
     sim_serve(rig->loop, BACK, SIM_ACCEPTS);
 }
@@ -61,24 +66,25 @@ size_t rig_conversations(const struct proxy_rig *rig)
 {
     size_t count = 0;
 
-    for (struct conversation *c = rig->rw.conversations; c != NULL; c = conversation_next(c))
+    if (rig->rw == NULL)
+        return 0;
+    for (struct conversation *c = rig->rw->conversations; c != NULL; c = conversation_next(c))
         count++;
     return count;
 }
 
 void rig_stop(struct proxy_rig *rig)
 {
-    if (!rig->rw.draining)
-        route_worker_drain(&rig->rw);
-    route_worker_stop(&rig->rw);
+    if (rig->rw != NULL)
+        route_worker_drain(rig->rw);
+    if (rig->rw != NULL)
+        route_worker_stop(rig->rw);
     sim_run_for(rig->loop, SECONDS(10));
-    assert_int_equal(rig_conversations(rig), 0);
-    assert_int_equal(rig->emptied, 1);
-    assert_int_equal(atomic_load(&rig->route->sessions), 0);
-    route_worker_fini(&rig->rw);
+    assert_null(rig->rw);
+    assert_int_equal(atomic_load(&rig->generation->routes[0]->tally->sessions), 0);
+    assert_int_equal(atomic_load(&rig->generation->holders), 1);
+    generation_release(rig->generation);
     worker_fini(&rig->worker);
-    route_free(rig->route);
-    settings_free(rig->settings);
 }
 
 bool rig_got(struct sim_peer *peer, struct bytes expected)

@@ -7,7 +7,7 @@
 #ifndef PGTLS_SIM_PROXY_RIG_H
 #define PGTLS_SIM_PROXY_RIG_H
 
-#include "proxy/route.h"
+#include "proxy/route_worker.h"
 #include "sim/sim_loop.h"
 
 #define FRONT "10.0.0.1:6432"
@@ -23,12 +23,10 @@
 #define QUERY_WIRE   BYTES("Q\0\0\0\x0dSELECT 1\0")
 
 struct proxy_rig {
-    struct loop           *loop;
-    struct worker          worker;
-    struct proxy_settings *settings;
-    struct route          *route;
-    struct route_worker    rw;
-    unsigned               emptied; /* how often it told */
+    struct loop         *loop;
+    struct worker        worker;
+    struct generation   *generation;
+    struct route_worker *rw; /* NULL once it told that it is empty */
 };
 
 /* `limits` are lines for [proxy.limits]; the rest is a route in the clear from FRONT to BACK.

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "proxy/generation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void free_generation(struct generation *generation)
+{
+    for (size_t i = 0; generation->routes != NULL && i < generation->settings->route_count; i++)
+        route_free(generation->routes[i]);
+    free(generation->routes);
+    settings_free(generation->settings);
+    free(generation);
+}
+
+static void load_routes(struct generation *generation, const struct generation *before,
+                        struct conf_problems *problems)
+{
+    const struct proxy_settings *settings = generation->settings;
+
+    generation->routes = calloc(settings->route_count, sizeof *generation->routes);
+    if (generation->routes == NULL) {
+        conf_problem_add(problems, false, 0, "out of memory");
+        return;
+    }
+    for (size_t i = 0; i < settings->route_count; i++)
+        generation->routes[i] = route_new(
+            &settings->routes[i],
+            before != NULL ? generation_route(before, settings->routes[i].name) : NULL,
+            problems);
+}
+
+struct generation *generation_new(struct proxy_settings   *settings,
+                                  const struct generation *before,
+                                  struct conf_problems    *problems)
+{
+    struct generation *generation = calloc(1, sizeof *generation);
+
+    if (generation == NULL) {
+        settings_free(settings);
+        conf_problem_add(problems, false, 0, "out of memory");
+        return NULL;
+    }
+    generation->holders = 1;
+    generation->number = before != NULL ? before->number + 1 : 1;
+    generation->settings = settings;
+    load_routes(generation, before, problems);
+    if (problems->error_count == 0)
+        return generation;
+    free_generation(generation);
+    return NULL;
+}
+
+struct generation *generation_load(const char *file, const struct generation *before,
+                                   struct conf_problems *problems)
+{
+    struct proxy_settings *settings = settings_load(file, problems);
+
+    return settings != NULL ? generation_new(settings, before, problems) : NULL;
+}
+
+struct generation *generation_hold(struct generation *generation)
+{
+    atomic_fetch_add(&generation->holders, 1);
+    return generation;
+}
+
+void generation_release(struct generation *generation)
+{
+    if (generation != NULL && atomic_fetch_sub(&generation->holders, 1) == 1)
+        free_generation(generation);
+}
+
+const struct route *generation_route(const struct generation *generation, const char *name)
+{
+    for (size_t i = 0; i < generation->settings->route_count; i++)
+        if (strcmp(generation->settings->routes[i].name, name) == 0)
+            return generation->routes[i];
+    return NULL;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "proxy/listening.h"
+
+#include "io/socket.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LISTEN_BACKLOG 4096
+
+struct bound {
+    unsigned       holders;
+    struct address address;
+    unsigned       unix_mode;
+    int           *fds;
+    unsigned       fd_count;
+    bool           is_shared;
+};
+
+static void release(struct bound *bound)
+{
+    if (--bound->holders > 0)
+        return;
+    for (unsigned i = 0; i < bound->fd_count; i++) {
+        if (address_is_unix(&bound->address))
+            socket_close_and_unlink(bound->fds[i], &bound->address);
+        else
+            socket_close(bound->fds[i]);
+    }
+    free(bound->fds);
+    free(bound);
+}
+
+/* With SO_REUSEPORT another process of ours would bind beside us without an error. */
+static enum fail check_free(const struct address *address, struct failure *why)
+{
+    char text[ADDRESS_TEXT];
+
+    if (!socket_address_in_use(address))
+        return FAIL_NONE;
+    fail_hint(why, "stop what listens there, or choose another port");
+    return fail(why, FAIL_IO, "cannot listen on %s: address already in use",
+                address_format(address, text));
+}
+
+static enum fail bind_sockets(struct bound *bound, unsigned workers, struct failure *why)
+{
+    unsigned                    count = address_is_unix(&bound->address) ? 1 : workers;
+    const struct socket_options options = {
+        .reuse_port = count > 1,
+        .unix_mode = bound->unix_mode,
+        .backlog = LISTEN_BACKLOG,
+    };
+    enum fail rc = count > 1 ? check_free(&bound->address, why) : FAIL_NONE;
+
+    bound->is_shared = workers > count;
+    bound->fds = calloc(count, sizeof *bound->fds);
+    if (bound->fds == NULL)
+        return fail(why, FAIL_MEMORY, "out of memory");
+    while (rc == FAIL_NONE && bound->fd_count < count) {
+        rc = socket_listen(&bound->fds[bound->fd_count], &bound->address, &options, why);
+        if (rc == FAIL_NONE)
+            bound->fd_count++;
+    }
+    return rc;
+}
+
+static struct bound *new_bound(const struct address *address, unsigned unix_mode,
+                               unsigned workers, struct failure *why)
+{
+    struct bound *bound = calloc(1, sizeof *bound);
+
+    if (bound == NULL) {
+        (void)fail(why, FAIL_MEMORY, "out of memory");
+        return NULL;
+    }
+    bound->holders = 1;
+    bound->address = *address;
+    bound->unix_mode = unix_mode;
+    if (bind_sockets(bound, workers, why) == FAIL_NONE)
+        return bound;
+    release(bound);
+    return NULL;
+}
+
+static struct bound *find(const struct listening *before, const struct address *address,
+                          unsigned unix_mode)
+{
+    for (size_t i = 0; before != NULL && i < before->count; i++) {
+        struct bound *bound = before->entries[i].bound;
+
+        if (address_equal(&bound->address, address) && bound->unix_mode == unix_mode)
+            return bound;
+    }
+    return NULL;
+}
+
+static void open_address(struct listening *listening, const struct route *route,
+                         const char *text, const struct listening *before, unsigned workers,
+                         struct conf_problems *problems)
+{
+    unsigned       unix_mode = (unsigned)route->settings->listener.unix_socket_mode;
+    struct failure why = { 0 };
+    struct address address;
+    struct bound  *bound = NULL;
+
+    if (address_parse(&address, text, &why) == FAIL_NONE) {
+        bound = find(before, &address, unix_mode);
+        if (bound != NULL)
+            bound->holders++;
+        else
+            bound = new_bound(&address, unix_mode, workers, &why);
+    }
+    if (bound != NULL)
+        listening->entries[listening->count++] = (struct listening_entry){ route, bound };
+    else
+        settings_problem(problems, false, route->settings, "listener.bind_address", "%s%s%s",
+                         why.text, why.hint[0] != '\0' ? "; " : "", why.hint);
+}
+
+static size_t count_addresses(const struct proxy_settings *settings)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < settings->route_count; i++)
+        count += settings->routes[i].listener.bind_address.count;
+    return count;
+}
+
+static struct listening *new_listening(const struct generation *generation)
+{
+    struct listening *listening = calloc(1, sizeof *listening);
+
+    if (listening == NULL)
+        return NULL;
+    listening->generation = generation;
+    listening->entries =
+        calloc(count_addresses(generation->settings), sizeof *listening->entries);
+    if (listening->entries != NULL)
+        return listening;
+    free(listening);
+    return NULL;
+}
+
+struct listening *listening_open(const struct generation *generation,
+                                 const struct listening *before, unsigned workers,
+                                 struct conf_problems *problems)
+{
+    struct listening *listening = new_listening(generation);
+    size_t            errors = problems->error_count;
+
+    if (listening == NULL) {
+        conf_problem_add(problems, false, 0, "out of memory");
+        return NULL;
+    }
+    for (size_t i = 0; i < generation->settings->route_count; i++) {
+        const struct conf_strings *addresses =
+            &generation->settings->routes[i].listener.bind_address;
+
+        for (size_t n = 0; n < addresses->count; n++)
+            open_address(listening, generation->routes[i], addresses->items[n], before, workers,
+                         problems);
+    }
+    if (problems->error_count == errors)
+        return listening;
+    listening_close(listening);
+    return NULL;
+}
+
+void listening_close(struct listening *listening)
+{
+    if (listening == NULL)
+        return;
+    while (listening->count > 0)
+        release(listening->entries[--listening->count].bound);
+    free(listening->entries);
+    free(listening);
+}
+
+int listening_fd(const struct listening_entry *entry, unsigned worker)
+{
+    return entry->bound->fds[entry->bound->fd_count > 1 ? worker : 0];
+}
+
+bool listening_is_shared(const struct listening_entry *entry)
+{
+    return entry->bound->is_shared;
+}
+
+void listening_address(const struct listening_entry *entry, char out[static ADDRESS_TEXT])
+{
+    struct address address;
+    struct failure ignored = { 0 };
+
+    if (socket_local_address(entry->bound->fds[0], &address, &ignored) != FAIL_NONE)
+        address = entry->bound->address;
+    address_format(&address, out);
+}

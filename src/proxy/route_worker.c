@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "proxy/route_worker.h"
+
+#include "proxy/conversation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void on_drain_deadline(struct loop_timer *timer)
+{
+    route_worker_stop(container_of(timer, struct route_worker, drain_deadline));
+}
+
+static enum fail make_contexts(struct route_worker *rw, struct failure *why)
+{
+    const struct route *route = rw->route;
+
+    if (route->client_policy != NULL &&
+        (rw->client_context = tls_context_new(route->client_policy, why)) == NULL)
+        return why->kind;
+    if (route->backend_policy != NULL &&
+        (rw->backend_context = tls_context_new(route->backend_policy, why)) == NULL)
+        return why->kind;
+    return FAIL_NONE;
+}
+
+struct route_worker *route_worker_new(struct generation *generation, const struct route *route,
+                                      struct worker *worker, struct failure *why)
+{
+    struct route_worker *rw = calloc(1, sizeof *rw);
+
+    if (rw == NULL) {
+        (void)fail(why, FAIL_MEMORY, "out of memory");
+        return NULL;
+    }
+    rw->worker = worker;
+    rw->generation = generation_hold(generation);
+    rw->route = route;
+    rw->drain_deadline.expired = on_drain_deadline;
+    rw->listeners = calloc(route->settings->listener.bind_address.count, sizeof *rw->listeners);
+    if (rw->listeners == NULL)
+        (void)fail(why, FAIL_MEMORY, "out of memory");
+    else if (make_contexts(rw, why) == FAIL_NONE)
+        return rw;
+    route_worker_free(rw);
+    return NULL;
+}
+
+void route_worker_free(struct route_worker *rw)
+{
+    route_worker_stop_listening(rw);
+    loop_timer_stop(rw->worker->loop, &rw->drain_deadline);
+    tls_context_release(rw->client_context);
+    tls_context_release(rw->backend_context);
+    generation_release(rw->generation);
+    free(rw->listeners);
+    free(rw);
+}
+
+static void on_accepted(struct loop_listener *listener, struct loop_accepted accepted)
+{
+    struct route_listener *rl = container_of(listener, struct route_listener, listener);
+
+    conversation_start(rl->route_worker, accepted);
+}
+
+static void on_paused(struct loop_listener *listener, int error)
+{
+    struct route_listener *rl = container_of(listener, struct route_listener, listener);
+    struct route_worker   *rw = rl->route_worker;
+    struct log_line        line;
+
+    if (log_begin(&line, rw->worker->log, EVENT_LISTENER_PAUSED)) {
+        log_text(&line, "route", rw->route->settings->name);
+        log_text(&line, "reason", strerror(error));
+        log_end(&line);
+    }
+}
+
+enum fail route_worker_listen(struct route_worker *rw, int fd, bool shared, struct failure *why)
+{
+    struct route_listener *rl = &rw->listeners[rw->listener_count];
+    enum fail              rc;
+
+    *rl = (struct route_listener){
+        .listener = { .accepted = on_accepted, .paused = on_paused },
+        .route_worker = rw,
+    };
+    rc = loop_listener_start(rw->worker->loop, &rl->listener, fd, shared, why);
+    if (rc == FAIL_NONE)
+        rw->listener_count++;
+    return rc;
+}
+
+void route_worker_stop_listening(struct route_worker *rw)
+{
+    while (rw->listener_count > 0)
+        loop_listener_stop(&rw->listeners[--rw->listener_count].listener);
+}
+
+/* Conversations leave the list later, never from within `act`. */
+static void for_each_conversation(struct route_worker *rw, void (*act)(struct conversation *))
+{
+    struct conversation *next;
+
+    for (struct conversation *c = rw->conversations; c != NULL; c = next) {
+        next = conversation_next(c);
+        act(c);
+    }
+}
+
+void route_worker_lost_one(struct route_worker *rw)
+{
+    if (rw->state != ROUTE_SERVING && rw->conversations == NULL)
+        rw->emptied(rw);
+}
+
+void route_worker_retire(struct route_worker *rw)
+{
+    route_worker_stop_listening(rw);
+    rw->state = ROUTE_RETIRED;
+    route_worker_lost_one(rw);
+}
+
+void route_worker_drain(struct route_worker *rw)
+{
+    if (rw->state == ROUTE_DRAINING)
+        return;
+    route_worker_stop_listening(rw);
+    rw->state = ROUTE_DRAINING;
+    loop_timer_start(rw->worker->loop, &rw->drain_deadline,
+                     rw->route->settings->limits.drain_timeout_us);
+    for_each_conversation(rw, conversation_drain);
+    route_worker_lost_one(rw);
+}
+
+void route_worker_stop(struct route_worker *rw)
+{
+    loop_timer_stop(rw->worker->loop, &rw->drain_deadline);
+    for_each_conversation(rw, conversation_stop);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * proxy/route_worker.h - what one worker makes of a route
+ *
+ *   SERVING --a newer generation--> RETIRED: accepts no more, its sessions live on
+ *       \------------------------> DRAINING: its sessions end between messages
+ *
+ * Used by its worker's thread only.  It ends with its last conversation.
+ */
+#ifndef PGTLS_PROXY_ROUTE_WORKER_H
+#define PGTLS_PROXY_ROUTE_WORKER_H
+
+#include "proxy/generation.h"
+#include "runtime/worker.h"
+#include "tls/context.h"
+
+struct conversation;
+
+enum route_worker_state { ROUTE_SERVING, ROUTE_RETIRED, ROUTE_DRAINING };
+
+struct route_listener {
+    struct loop_listener listener;
+    struct route_worker *route_worker;
+};
+
+struct route_worker {
+    enum route_worker_state state;
+    struct worker          *worker;
+    struct generation      *generation; /* held: the route is part of it */
+    const struct route     *route;
+    struct tls_context     *client_context;  /* NULL: plaintext only */
+    struct tls_context     *backend_context; /* NULL: plaintext */
+    struct route_listener  *listeners;
+    size_t                  listener_count;
+    struct conversation    *conversations;
+    struct loop_timer       drain_deadline;
+    /* Not serving any more, and the last conversation ended: it may be freed from here. */
+    void (*emptied)(struct route_worker *rw);
+    void                *owner;
+    struct route_worker *next; /* the owner's */
+};
+
+/* NULL with `why` filled on failure. */
+struct route_worker *route_worker_new(struct generation *generation, const struct route *route,
+                                      struct worker *worker, struct failure *why);
+void                 route_worker_free(struct route_worker *rw); /* no conversation is left */
+
+/* Accepts from a socket of the route; at most one call for each of its addresses. */
+enum fail route_worker_listen(struct route_worker *rw, int fd, bool shared,
+                              struct failure *why) WARN_UNUSED;
+void      route_worker_stop_listening(struct route_worker *rw);
+
+/* A newer generation serves instead.  May free `rw` through `emptied`. */
+void route_worker_retire(struct route_worker *rw);
+
+/*
+ * Stops accepting and ends sessions between messages; what is left at
+ * drain_timeout is closed.  May free `rw` through `emptied`.
+ */
+void route_worker_drain(struct route_worker *rw);
+
+/* Ends everything now; after route_worker_drain(). */
+void route_worker_stop(struct route_worker *rw);
+
+/* A conversation ended: the last one may end the route_worker. */
+void route_worker_lost_one(struct route_worker *rw);
+
+#endif
