@@ -110,6 +110,7 @@ struct server *server_new(const char *file, struct conf_problems *problems)
         return NULL;
     }
     server->file = file;
+    signals_block(); /* before the log's thread is there */
     if (load(server, problems))
         return server;
     server_free(server);

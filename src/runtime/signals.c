@@ -19,17 +19,30 @@ static void on_ready(struct loop_watch *watch, unsigned what)
     }
 }
 
-enum fail signals_start(struct signals *signals, struct loop *loop, struct failure *why)
+static sigset_t ours(void)
 {
-    sigset_t  set;
-    enum fail rc;
+    sigset_t set;
 
-    signal(SIGPIPE, SIG_IGN);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
+    return set;
+}
+
+void signals_block(void)
+{
+    sigset_t set = ours();
+
+    signal(SIGPIPE, SIG_IGN);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+enum fail signals_start(struct signals *signals, struct loop *loop, struct failure *why)
+{
+    sigset_t  set = ours();
+    enum fail rc;
+
     signals->loop = loop;
     signals->watch.ready = on_ready;
     signals->watch.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

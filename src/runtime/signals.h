@@ -18,8 +18,10 @@ struct signals {
     struct loop_watch watch; /* ours */
 };
 
-/* Blocks the signals in this thread, and so in every thread it starts; they come through
- * `loop`. */
+/* Blocks the signals in this thread, and so in every thread that it starts from here on. */
+void signals_block(void);
+
+/* They come through `loop`; after signals_block(). */
 enum fail signals_start(struct signals *signals, struct loop *loop,
                         struct failure *why) WARN_UNUSED;
 void      signals_stop(struct signals *signals);
