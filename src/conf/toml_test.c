@@ -111,6 +111,32 @@ static void a_nul_in_a_name_does_not_make_it_another_name(void **state)
     toml_free(tree);
 }
 
+/* toml++ 3.3 meets an assertion of its own, and later versions an error. */
+static void a_bracket_before_no_name_is_told_with_its_line(void **state)
+{
+    static const char *const texts[] = { "a = 1\n\n[)b]\nc = 2\n", "\n\n[\x01", "\n\n[=]\n" };
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct toml_error error = { 0 };
+
+        assert_null(parse(texts[i], &error));
+        assert_int_equal(error.line, 3);
+    }
+}
+
+/* In 3.3 some characters outside ASCII led to code that "cannot be reached". */
+static void characters_outside_ascii_are_no_space(void **state)
+{
+    static const char *const texts[] = { "\n\xef\xb9\xbf a = 1\n", "\n\xc3\xa9 = 1\n" };
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct toml_error error = { 0 };
+
+        assert_null(parse(texts[i], &error));
+        assert_int_equal(error.line, 2);
+    }
+}
+
 static void nesting_without_end_is_refused(void **state)
 {
     struct toml_error error = { 0 };
@@ -137,6 +163,8 @@ int main(void)
         cmocka_unit_test(what_is_not_toml_is_told_with_its_line),
         cmocka_unit_test(a_file_cut_anywhere_is_a_tree_or_an_error),
         cmocka_unit_test(a_nul_in_a_name_does_not_make_it_another_name),
+        cmocka_unit_test(a_bracket_before_no_name_is_told_with_its_line),
+        cmocka_unit_test(characters_outside_ascii_are_no_space),
         cmocka_unit_test(nesting_without_end_is_refused),
     };
 
