@@ -49,6 +49,8 @@ static void check_policy(const struct run *run, const struct setup *setup, struc
 
     if (run->verdict == GATE_STARTUP)
         MUST(setup->layer != GATE_CLEAR || setup->policy != GATE_TLS_REQUIRED);
+    if (run->verdict == GATE_REFUSED && gate_failure(&run->gate)->kind == FAIL_REFUSED)
+        MUST(setup->layer == GATE_CLEAR && setup->policy == GATE_TLS_REQUIRED);
     if (run->verdict == GATE_START_TLS)
         MUST(has_tls && buf_bytes(&run->out).p[run->out.len - 1] == 'S');
     if (run->verdict == GATE_START_DIRECT_TLS)

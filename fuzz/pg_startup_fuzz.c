@@ -11,12 +11,23 @@ static bool is_within(struct bytes outer, const char *s)
     return p >= outer.p && p + strlen(s) < outer.p + outer.len;
 }
 
+/* Where the name stands that is empty: the terminator. */
+static size_t terminator_at(struct bytes packet)
+{
+    size_t at = 8;
+
+    while (packet.p[at] != 0)
+        for (int word = 0; word < 2; word++)
+            at += strlen((const char *)packet.p + at) + 1;
+    return at;
+}
+
 static void check_success(const struct startup *startup, struct bytes packet)
 {
     MUST(startup->version == opening_code(packet));
     MUST(is_within(packet, startup->user) && startup->user[0] != '\0');
     MUST(is_within(packet, startup->database) && startup->database[0] != '\0');
-    MUST(packet.p[packet.len - 1] == 0 && packet.p[packet.len - 2] == 0);
+    MUST(terminator_at(packet) == packet.len - 1);
 }
 
 static void check_failure(const struct failure *why, enum fail rc)
