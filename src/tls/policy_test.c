@@ -6,6 +6,7 @@
 #include "tls/context.h"
 #include "tls/engine.h"
 
+#include <pthread.h>
 #include <string.h>
 
 static struct tls_pki pki;
@@ -92,6 +93,66 @@ static void a_client_that_compares_names_must_be_told_one(void **state)
     tls_policy_release(policy);
 }
 
+struct policies {
+    struct tls_policy *client, *server;
+};
+
+/* A worker: contexts of its own, made from policies that it shares. */
+static void *shake_hands(void *shared)
+{
+    struct policies          *policies = shared;
+    struct tls_context       *client = tls_context_new(policies->client, NULL);
+    struct tls_context       *server = tls_context_new(policies->server, NULL);
+    struct tls_engine_options options = { .verify_name = "10.0.0.5", .wall_s = CERTS_NOW };
+    bool                      good = true;
+
+    for (int i = 0; i < 5; i++) {
+        struct tls_pair pair;
+
+        tls_pair_init(&pair, tls_engine_new(client, &options, NULL),
+                      tls_engine_new(server, &options, NULL));
+        tls_pair_handshake(&pair, SIZE_MAX);
+        good = good && pair.client.verdict == TLS_DONE && pair.server.verdict == TLS_DONE;
+        tls_pair_fini(&pair);
+    }
+    tls_context_release(client);
+    tls_context_release(server);
+    tls_policy_release(policies->client);
+    tls_policy_release(policies->server);
+    return good ? shared : NULL;
+}
+
+static void workers_share_policies_but_no_contexts(void **state)
+{
+    struct policies policies = {
+        tls_policy_new(&(struct tls_policy_options){ .role = TLS_CLIENT,
+                                                     .peer_check = TLS_PEER_NAME,
+                                                     .identity = pki.client,
+                                                     .trust = pki.trust },
+                       NULL),
+        tls_policy_new(&(struct tls_policy_options){ .role = TLS_SERVER,
+                                                     .peer_check = TLS_PEER_CHAIN,
+                                                     .identity = pki.server,
+                                                     .trust = pki.trust },
+                       NULL),
+    };
+    pthread_t threads[4];
+
+    for (size_t i = 0; i < 4; i++) {
+        tls_policy_hold(policies.client);
+        tls_policy_hold(policies.server);
+        assert_int_equal(pthread_create(&threads[i], NULL, shake_hands, &policies), 0);
+    }
+    tls_policy_release(policies.client);
+    tls_policy_release(policies.server);
+    for (size_t i = 0; i < 4; i++) {
+        void *result;
+
+        pthread_join(threads[i], &result);
+        assert_ptr_equal(result, &policies);
+    }
+}
+
 static void the_library_tells_its_version(void **state)
 {
     assert_int_equal(strncmp(tls_library_version(), "OpenSSL 3.", 10), 0);
@@ -103,6 +164,7 @@ int main(void)
         cmocka_unit_test(what_cannot_take_effect_is_refused),
         cmocka_unit_test(a_policy_holds_what_it_was_made_of),
         cmocka_unit_test(a_client_that_compares_names_must_be_told_one),
+        cmocka_unit_test(workers_share_policies_but_no_contexts),
         cmocka_unit_test(the_library_tells_its_version),
     };
 

@@ -214,6 +214,20 @@ static void a_chain_in_the_wrong_order_is_refused(void **state)
     free(twice);
 }
 
+static void a_ca_with_the_right_key_but_another_name_is_no_link(void **state)
+{
+    struct cert renamed = { X509_dup(files.issuing.x509), files.issuing.key };
+    char       *chain;
+
+    EVP_PKEY_up_ref(renamed.key);
+    cert_set_raw_common_name(&renamed, "else", 4, &files.root);
+    chain = certs_write_chain(files.dir, "4.crt",
+                              (const struct cert *[]){ &files.leaf, &renamed, NULL });
+    assert_refused(chain, files.key, "certificate 2 in", "leaf first");
+    cert_free(&renamed);
+    free(chain);
+}
+
 static void the_key_file_needs_postgresqls_owner_and_mode(void **state)
 {
     static const struct {
@@ -331,6 +345,7 @@ int main(void)
         cmocka_unit_test(binary_forms_are_named_and_the_command_to_convert_is_told),
         cmocka_unit_test(a_key_of_another_certificate_is_refused_and_both_files_named),
         cmocka_unit_test(a_chain_in_the_wrong_order_is_refused),
+        cmocka_unit_test(a_ca_with_the_right_key_but_another_name_is_no_link),
         cmocka_unit_test(the_key_file_needs_postgresqls_owner_and_mode),
         cmocka_unit_test(what_is_not_a_regular_file_is_refused_without_waiting),
         cmocka_unit_test(missing_empty_and_foreign_files_are_told_apart),

@@ -46,7 +46,7 @@ static bool wildcard_covers(struct bytes pattern, const char *host)
 {
     const char *dot = strchr(host, '.');
 
-    if (pattern.len < 3 || pattern.p[0] != '*' || pattern.p[1] != '.')
+    if (pattern.len < 3 || pattern.p[0] != '*')
         return false;
     if (dot == NULL || dot == host)
         return false;
