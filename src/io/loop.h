@@ -149,6 +149,9 @@ struct stream_options {
     bool     no_delay;
     unsigned keepalive_s;     /* 0: none */
     unsigned user_timeout_ms; /* 0: the system's */
+    /* connecting: where from, with any port; NULL where the system chooses.  Only addresses of
+     * the same family are bound. */
+    const struct address *source;
 };
 
 struct stream {

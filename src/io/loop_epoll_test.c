@@ -8,9 +8,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define SHARE ((size_t)64 * 1024)
@@ -61,7 +64,7 @@ static void streams_that_are_ready_together_get_a_share_each(struct rig *rig)
     rig_close(rig, &a[1], &b[1]);
 }
 
-static struct end *const_replacement;
+static struct end *replacement_end;
 
 static void replace_friend(struct end *end)
 {
@@ -72,8 +75,8 @@ static void replace_friend(struct end *end)
         return;
     fd = friend->stream.fd;
     stream_close(&friend->stream, false);
-    end_connect(const_replacement, end->rig);
-    assert_int_equal(const_replacement->stream.fd, fd);
+    end_connect(replacement_end, end->rig);
+    assert_int_equal(replacement_end->stream.fd, fd);
 }
 
 /* The event that waits for the closed stream must not reach the one that got its number. */
@@ -87,7 +90,7 @@ static void a_descriptor_number_that_is_used_again_brings_no_old_event(struct ri
         b[i].on_received = replace_friend;
         b[i].friend = &b[1 - i];
     }
-    const_replacement = &replacement;
+    replacement_end = &replacement;
     end_ask(&b[0], 0);
     end_ask(&b[1], 0);
     until(rig, b[0].received + b[1].received == 1 && b[0].closed + b[1].closed == 1);
@@ -188,6 +191,71 @@ static void a_stream_that_cannot_be_registered_again_is_told_so(struct rig *rig)
     rig_close(rig, &a, &b);
 }
 
+static int real_fd;
+
+static void repair_and_close(struct end *end)
+{
+    end->stream.fd = real_fd;
+    stream_close(&end->stream, false);
+}
+
+/* Two completions wait; the callback of the first closes. */
+static void after_a_close_in_a_callback_the_second_completion_is_not_told(struct rig *rig)
+{
+    struct end a, b;
+
+    rig_pair(rig, &a, &b);
+    end_send(&a, BYTES("x"));
+    rig_pass(rig, 10000);
+    b.on_received = repair_and_close;
+    real_fd = b.stream.fd;
+    end_send(&b, BYTES("y"));
+    b.stream.fd = -1;
+    end_ask(&b, 0);
+    until(rig, b.closed == 1);
+    assert_int_equal(b.received, 1);
+    assert_int_equal(b.sent, 0);
+    rig_close(rig, &a, &b);
+}
+
+static void after_the_end_nothing_is_registered(struct rig *rig)
+{
+    struct end a, b;
+
+    rig_pair(rig, &a, &b);
+    stream_shutdown(&a.stream);
+    end_ask(&b, 0);
+    until(rig, b.got_end);
+    assert_int_equal(b.stream.registered, 0);
+    rig_close(rig, &a, &b);
+}
+
+static int option_of(const struct end *end, int level, int name)
+{
+    int       value = -1;
+    socklen_t size = sizeof value;
+
+    assert_int_equal(getsockopt(end->stream.fd, level, name, &value, &size), 0);
+    return value;
+}
+
+static void options_are_set_on_both_ends_of_a_tcp_connection(struct rig *rig)
+{
+    struct end        a, b;
+    const struct end *ends[] = { &a, &b };
+
+    if (rig->backend->is_unix)
+        return;
+    rig_pair(rig, &a, &b);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(option_of(ends[i], IPPROTO_TCP, TCP_NODELAY), 1);
+        assert_int_equal(option_of(ends[i], SOL_SOCKET, SO_KEEPALIVE), 1);
+        assert_int_equal(option_of(ends[i], IPPROTO_TCP, TCP_KEEPIDLE), 60);
+        assert_int_equal(option_of(ends[i], IPPROTO_TCP, TCP_USER_TIMEOUT), 30000);
+    }
+    rig_close(rig, &a, &b);
+}
+
 static void a_loop_that_gets_no_memory_says_so(struct rig *rig)
 {
     unsigned n = 1;
@@ -217,6 +285,9 @@ static const struct rig_test tests[] = {
     RIG_TEST(a_loop_that_posts_to_itself_does_not_wake_itself),
     RIG_TEST(accepting_pauses_while_there_are_no_descriptors),
     RIG_TEST(a_stream_that_cannot_be_registered_again_is_told_so),
+    RIG_TEST(after_a_close_in_a_callback_the_second_completion_is_not_told),
+    RIG_TEST(after_the_end_nothing_is_registered),
+    RIG_TEST(options_are_set_on_both_ends_of_a_tcp_connection),
     RIG_TEST(a_loop_that_gets_no_memory_says_so),
 };
 

@@ -349,7 +349,8 @@ static void never_paused(struct loop_listener *listener, int error)
 
 static void a_listener_may_be_stopped_while_others_wait_to_be_accepted(struct rig *rig)
 {
-    struct listening_once once = { .listener = { stop_listening, never_paused } };
+    struct listening_once once = { .listener.accepted = stop_listening,
+                                   .listener.paused = never_paused };
     struct end            a, b;
     struct failure        why = { 0 };
 

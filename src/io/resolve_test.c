@@ -288,6 +288,8 @@ static void without_memory_the_answer_is_a_failure(void **state)
     resolver_cancel(&first.request);
     wait_for(fixture, &second);
     assert_int_equal(second.why.kind, FAIL_MEMORY);
+    ask(fixture, &second, "192.0.2.1");
+    wait_for(fixture, &second);
     assert_int_equal(first.answered, 0);
 
     alloc_fail_at(1);
