@@ -277,6 +277,15 @@ static void a_stopped_receive_is_answered_late_where_the_test_says(void **state)
         sim_write(client, BYTES("r"));
         sim_run_for(program.loop, 1000000);
         assert_int_equal(program.received, late); /* now it is withdrawn in any case */
+        stream_receive(&program.stream, 0);
+        sim_settle(program.loop);
+        program.received = 0;
+        stream_receive(&program.stream, 0);
+        stream_receive_stop(&program.stream); /* nothing is under way */
+        sim_settle(program.loop);
+        sim_write(client, BYTES("!"));
+        sim_settle(program.loop);
+        assert_int_equal(program.received, 0);
         finish(&program);
     }
 }
