@@ -222,6 +222,7 @@ static void a_bad_value_is_told_and_changes_nothing(void **state)
         { "style = \"royal\"", "style: \"royal\" is gone; write \"fancy\"" },
         { "style = \"x\\\\\"", "style: \"x\\x5c\" is not one of plain, fancy" },
         { "is_open = 1", "is_open: is a number, not true or false" },
+        { "pots = 0", "pots: 0 is out of range; the least is 1, the most 9" },
         { "pots = 10", "pots: 10 is out of range; the least is 1, the most 9" },
         { "pots = -9223372036854775808",
           "pots: -9223372036854775808 is out of range; the least is 1, the most 9" },

@@ -67,8 +67,8 @@ static bool verifies(int sslmode)
 
 /* The kinds of addresses that a listener binds. */
 struct address_kinds {
-    bool has_unix;
-    bool has_remote; /* reachable from other machines */
+    const char *unix_socket; /* one of them, or NULL */
+    bool        has_remote;  /* one is reachable from other machines */
 };
 
 static bool is_good_port(const struct check *check, const char *setting, const char *text)
@@ -91,7 +91,7 @@ static bool is_good_port(const struct check *check, const char *setting, const c
 static struct address_kinds check_bind_addresses(const struct check *check)
 {
     const struct conf_strings *list = &check->route->listener.bind_address;
-    struct address_kinds       kinds = { false, false };
+    struct address_kinds       kinds = { NULL, false };
 
     for (size_t i = 0; i < list->count; i++) {
         struct failure why = { 0 };
@@ -103,7 +103,8 @@ static struct address_kinds check_bind_addresses(const struct check *check)
             refuse_for(check, "listener.bind_address", &why);
             continue;
         }
-        kinds.has_unix = kinds.has_unix || address_is_unix(&address);
+        if (address_is_unix(&address))
+            kinds.unix_socket = list->items[i];
         kinds.has_remote = kinds.has_remote || !address_is_loopback(&address);
     }
     return kinds;
@@ -187,12 +188,11 @@ static void check_tls_listener(const struct check *check, struct address_kinds k
     const char                     *setting = listener_mode_setting(check);
     const char                     *mode = sslmode_name((enum sslmode)listener->sslmode);
 
-    if (kinds.has_unix)
+    if (kinds.unix_socket != NULL)
         refuse(check, "listener.bind_address",
-               "a Unix socket takes no TLS, but sslmode is \"%s\"; give it a route of its own "
-               "with "
+               "\"%s\" takes no TLS, but sslmode is \"%s\"; give it a route of its own with "
                "sslmode = \"disable\"",
-               mode);
+               kinds.unix_socket, mode);
     if (!has(check, "listener.server_cert"))
         refuse(check, setting, "\"%s\" needs server_cert; name the server's certificate file",
                mode);
@@ -217,7 +217,7 @@ static void check_listener(const struct check *check)
     struct address_kinds      kinds = check_bind_addresses(check);
 
     check_mtls(check);
-    if (has(check, "listener.unix_socket_mode") && !kinds.has_unix)
+    if (has(check, "listener.unix_socket_mode") && kinds.unix_socket == NULL)
         refuse(check, "listener.unix_socket_mode",
                "has no effect; no bind_address is a Unix socket");
     if (listener->sslmode == SSLMODE_UNSET && has(check, "listener.sslmode"))
@@ -327,8 +327,8 @@ static void check_tls_backend(const struct check *check, const struct backend_pl
 
     if (place->is_unix)
         refuse(check, "backend.address",
-               "a Unix socket takes no TLS, but sslmode is \"%s\"; write sslmode = \"disable\"",
-               mode);
+               "\"%s\" takes no TLS, but sslmode is \"%s\"; write sslmode = \"disable\"",
+               backend->address, mode);
     if (verifies(backend->sslmode) && !has(check, "backend.root_ca"))
         refuse(check, backend_mode_setting(check),
                "\"%s\" needs root_ca; name the file of the authorities that sign the server's "

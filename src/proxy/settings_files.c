@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "proxy/settings_files.h"
 
+#include "io/clock.h"
+#include "x509/certificate.h"
+
 #include <string.h>
 
 static void tell(const struct route_settings *route, const char *setting,
@@ -24,6 +27,23 @@ static const char *trust_file(const struct route_settings *route, enum settings_
     return side == SECTION_LISTENER ? route->listener.client_ca : route->backend.root_ca;
 }
 
+/* The clock may be wrong, and a proxy that is down is worse: it is said, and served. */
+static void warn_of_dates(const struct route_settings *route, const char *setting,
+                          const struct identity *identity, struct conf_problems *problems)
+{
+    const struct certificate_facts *facts = identity_facts(identity);
+    int64_t                         now = (int64_t)(clock_wall_us() / 1000000);
+
+    if (now > facts->not_after)
+        settings_problem(problems, true, route, setting,
+                         "the certificate has expired and peers will refuse it; renew it");
+    else if (now < facts->not_before)
+        settings_problem(
+            problems, true, route, setting,
+            "the certificate is not valid yet and peers will refuse it; look at the "
+            "clock");
+}
+
 struct identity *settings_load_identity(const struct route_settings *route,
                                         enum settings_section        side,
                                         struct conf_problems        *problems)
@@ -37,6 +57,8 @@ struct identity *settings_load_identity(const struct route_settings *route,
 
     if (identity == NULL)
         tell(route, strstr(why.text, files.key) != NULL ? key : cert, &why, problems);
+    else
+        warn_of_dates(route, cert, identity, problems);
     return identity;
 }
 

@@ -13,7 +13,8 @@
 #include "x509/trust.h"
 
 /* The certificate and key shown to clients (SECTION_LISTENER) or to the server
- * (SECTION_BACKEND); both are set.  NULL after a problem; otherwise the caller releases it. */
+ * (SECTION_BACKEND); both are set.  NULL after a problem; otherwise the caller releases it. One
+ * that is outside its dates warns. */
 struct identity *settings_load_identity(const struct route_settings *route,
                                         enum settings_section        side,
                                         struct conf_problems        *problems);

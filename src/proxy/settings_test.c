@@ -414,7 +414,7 @@ static void listener_settings_that_contradict_each_other_are_told(void **state)
           "sslmode \"disable\"; leave it out\n" },
         { ROUTE "[proxy.listener]\nbind_address = [\"127.0.0.1:1\", \"unix:/run/x\"]\n"
                 "server_cert = \"c\"\nserver_key = \"k\"\n" PLAIN_BACKEND,
-          "4: route \"r\": listener.bind_address: a Unix socket takes no TLS, but sslmode is "
+          "4: route \"r\": listener.bind_address: \"unix:/run/x\" takes no TLS, but sslmode is "
           "\"require\"; give it a route of its own with sslmode = \"disable\"\n" },
         { ROUTE PLAIN_LISTENER "unix_socket_mode = \"0600\"\n" PLAIN_BACKEND,
           "5: route \"r\": listener.unix_socket_mode: has no effect; no bind_address is a Unix "
@@ -475,7 +475,7 @@ static void backend_settings_that_contradict_each_other_are_told(void **state)
           "8: route \"r\": backend.sni: \"10.0.0.1\" is not a host name; \"\" announces "
           "none\n" },
         { ROUTE PLAIN_LISTENER "[proxy.backend]\naddress = \"unix:/run/x\"\nroot_ca = \"c\"\n",
-          "6: route \"r\": backend.address: a Unix socket takes no TLS, but sslmode is "
+          "6: route \"r\": backend.address: \"unix:/run/x\" takes no TLS, but sslmode is "
           "\"verify-full\"; write sslmode = \"disable\"\n" },
     };
 
