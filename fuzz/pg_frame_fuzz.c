@@ -6,16 +6,18 @@
 /* The hopper again, one byte at a time and as plain as it can be. */
 struct model {
     const char *counted; /* types */
+    const char *copies;  /* types */
     uint8_t     header[FRAME_HEADER_LEN];
     uint64_t    at, whole;
     uint8_t     status;
     uint64_t    count;
+    uint64_t    copy_count;
     bool        lost;
 };
 
-static bool model_counts(const struct model *model)
+static bool is_one_of(const char *types, uint8_t type)
 {
-    return model->header[0] != 0 && strchr(model->counted, model->header[0]) != NULL;
+    return type != 0 && strchr(types, type) != NULL;
 }
 
 static void model_header_ends(struct model *model)
@@ -32,7 +34,7 @@ static void model_byte(struct model *model, uint8_t byte)
         return;
     if (model->at < FRAME_HEADER_LEN)
         model->header[model->at] = byte;
-    if (model->at == FRAME_HEADER_LEN && model_counts(model))
+    if (model->at == FRAME_HEADER_LEN && model->header[0] == 'Z' && model->copies[0] != '\0')
         model->status = byte;
     model->at++;
     if (model->at == FRAME_HEADER_LEN)
@@ -40,8 +42,8 @@ static void model_byte(struct model *model, uint8_t byte)
     if (model->at < FRAME_HEADER_LEN || model->at < model->whole)
         return;
     model->at = 0;
-    if (model_counts(model))
-        model->count++;
+    model->count += is_one_of(model->counted, model->header[0]);
+    model->copy_count += is_one_of(model->copies, model->header[0]);
 }
 
 static void check_same(const struct frame_hopper *hopper, const struct model *model)
@@ -50,6 +52,7 @@ static void check_same(const struct frame_hopper *hopper, const struct model *mo
     if (model->lost)
         return;
     MUST(hopper->count == model->count);
+    MUST(hopper->copies == model->copy_count);
     MUST(hopper->status == model->status);
     if (model->at >= FRAME_HEADER_LEN)
         MUST(hopper->body_left == model->whole - model->at);
@@ -58,7 +61,8 @@ static void check_same(const struct frame_hopper *hopper, const struct model *mo
 static void run(bool is_client, struct bytes stream, struct cuts cuts)
 {
     struct frame_hopper hopper;
-    struct model        model = { .counted = is_client ? "QSF" : "Z" };
+    struct model        model = { .counted = is_client ? "QSF" : "Z",
+                                  .copies = is_client ? "" : "GW" };
 
     if (is_client)
         frame_hopper_init_client(&hopper);

@@ -3,11 +3,14 @@
 
 #define TYPE_BIT(type) (UINT64_C(1) << ((type)&63))
 
-enum { READY_FOR_QUERY = 'Z', QUERY = 'Q', SYNC = 'S', FUNCTION_CALL = 'F' };
+enum { READY_FOR_QUERY = 'Z', COPY_IN = 'G', COPY_BOTH = 'W' };
+enum { QUERY = 'Q', SYNC = 'S', FUNCTION_CALL = 'F' };
 
 void frame_hopper_init_server(struct frame_hopper *hopper)
 {
-    *hopper = (struct frame_hopper){ .counted_types = TYPE_BIT(READY_FOR_QUERY) };
+    *hopper = (struct frame_hopper){
+        .counted_types = TYPE_BIT(READY_FOR_QUERY) | TYPE_BIT(COPY_IN) | TYPE_BIT(COPY_BOTH),
+    };
 }
 
 void frame_hopper_init_client(struct frame_hopper *hopper)
@@ -47,13 +50,25 @@ static bool finish_header(struct frame_hopper *hopper, struct bytes *data)
     return true;
 }
 
+/* A message that counts has ended. */
+static void note(struct frame_hopper *hopper, uint8_t type)
+{
+    if (type == COPY_IN || type == COPY_BOTH) {
+        hopper->copies++;
+        return;
+    }
+    hopper->count++;
+    hopper->last_counted = type;
+}
+
 /* Takes what is missing of a body whose header was finished before. */
 static void finish_body(struct frame_hopper *hopper, struct bytes *data)
 {
     struct bytes part = bytes_first(*data, hopper->body_left);
     bool         counts = is_counted(hopper, hopper->header[0]);
 
-    if (counts && part.len > 0 && hopper->body_left == bytes_u32(hopper->header + 1) - 4)
+    if (counts && hopper->header[0] == READY_FOR_QUERY && part.len > 0 &&
+        hopper->body_left == bytes_u32(hopper->header + 1) - 4)
         hopper->status = part.p[0];
     hopper->body_left -= (uint32_t)part.len;
     bytes_skip(data, part.len);
@@ -61,7 +76,7 @@ static void finish_body(struct frame_hopper *hopper, struct bytes *data)
         return;
     hopper->have = 0;
     if (counts)
-        hopper->count++;
+        note(hopper, hopper->header[0]);
 }
 
 /* Ends the message that an earlier call left unfinished, as far as there are bytes. */
@@ -94,8 +109,9 @@ bool frame_hop(struct frame_hopper *hopper, struct bytes data)
         if ((size_t)(end - p) < (size_t)length + 1)
             break;
         if (is_counted(hopper, p[0])) {
-            hopper->count++;
-            hopper->status = length > 4 ? p[5] : hopper->status;
+            note(hopper, p[0]);
+            if (p[0] == READY_FOR_QUERY && length > 4)
+                hopper->status = p[5];
         }
         p += (size_t)length + 1;
     }

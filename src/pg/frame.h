@@ -8,7 +8,8 @@
  *
  * A client's Query, Sync and FunctionCall end in one ReadyForQuery each
  * (PostgreSQL manual 53.2.2 to 53.2.4), so a server whose count is that of its
- * client has nothing left to do, pipelining included.
+ * client has nothing left to do, pipelining included.  One exception: a Sync that
+ * stands between Execute and the data of a COPY is ignored (53.2.6).
  */
 #ifndef PGTLS_PG_FRAME_H
 #define PGTLS_PG_FRAME_H
@@ -38,6 +39,8 @@ struct frame_hopper {
     uint8_t  status; /* 'I', 'T', 'E' of the last ReadyForQuery; 0 before the first */
     uint32_t body_left;
     uint64_t counted_types; /* a bit for each type 0x40..0x7f that is counted */
+    uint8_t  last_counted;  /* the type of the last one */
+    uint64_t copies;        /* of a server: CopyInResponse and CopyBothResponse messages */
     uint64_t count;         /* of a server: ReadyForQuery messages that ended; of a
                                client: requests that end in one */
 };

@@ -258,7 +258,8 @@ static void login_is_broken(struct conversation *c)
 {
     struct failure why = { 0 };
 
-    (void)fail(&why, FAIL_PROTOCOL, "the server does not speak the PostgreSQL protocol");
+    (void)fail(&why, FAIL_PROTOCOL, "the server broke the protocol: %s",
+               c->approach->login.broken);
     report_failure(c, EVENT_BACKEND_CONNECT_FAILED, "login", &why);
     conversation_refuse(c, END_PROTOCOL, "08P01", "the database server broke the protocol",
                         NULL);
@@ -293,7 +294,9 @@ static void on_login_ended(struct conversation *c)
         return;
     }
     if (login->has_error) {
-        (void)fail(&why, FAIL_REFUSED, "%s: %s", login->error_code, login->error_message);
+        (void)fail(&why, FAIL_REFUSED, "the server refused the login: %s %s",
+                   login->error_code[0] != '\0' ? login->error_code : "without a code",
+                   login->error_message);
         report_failure(c, EVENT_AUTH_FAILED, "login", &why);
         conversation_end(c, END_AUTH_FAILED, true);
         return;

@@ -22,11 +22,23 @@ void relay_from_client(struct relay *relay, struct bytes data)
         relay->in_step = frame_hop(&relay->client, data);
 }
 
+/* The server takes data of a COPY now, and ignores the Sync that libpq sent along with Execute:
+ * no ReadyForQuery will answer it (PostgreSQL manual 53.2.6). */
+static void void_sync(struct relay *relay)
+{
+    if (relay->client.last_counted == 'S' && relay->client.count == relay->server.count + 1)
+        relay->client.count--;
+}
+
 void relay_from_server(struct relay *relay, struct bytes data)
 {
+    uint64_t copies = relay->server.copies;
+
     relay->to_client.bytes += data.len;
     if (relay->in_step)
         relay->in_step = frame_hop(&relay->server, data);
+    if (relay->server.copies != copies)
+        void_sync(relay);
 }
 
 void pipe_move(struct pipe *pipe, enum pipe_state next)

@@ -58,6 +58,37 @@ static void pipelined_queries_are_busy_until_the_last_is_answered(void **state)
     assert_true(relay_is_idle(&relay));
 }
 
+/* As libpq does it in the extended protocol: Parse Bind Execute Sync, then data, CopyDone,
+ * Sync. */
+static void a_copy_from_stdin_ends_idle(void **state)
+{
+    struct relay relay = logged_in();
+
+    relay_from_client(&relay, BYTES("P\0\0\0\x04"
+                                    "B\0\0\0\x04"
+                                    "E\0\0\0\x04"
+                                    "S\0\0\0\x04"));
+    relay_from_server(&relay, BYTES("1\0\0\0\x04"
+                                    "2\0\0\0\x04"
+                                    "G\0\0\0\x07\0\0\0"));
+    relay_from_client(&relay, BYTES("d\0\0\0\x05x"
+                                    "c\0\0\0\x04"
+                                    "S\0\0\0\x04"));
+    assert_true(relay_is_busy(&relay));
+    relay_from_server(&relay, BYTES("C\0\0\0\x04"));
+    relay_from_server(&relay, READY);
+    assert_true(relay_is_idle(&relay));
+
+    /* the simple protocol has one Query for all of it */
+    relay_from_client(&relay, QUERY);
+    relay_from_server(&relay, BYTES("G\0\0\0\x07\0\0\0"));
+    relay_from_client(&relay, BYTES("d\0\0\0\x05x"
+                                    "c\0\0\0\x04"));
+    assert_true(relay_is_busy(&relay));
+    relay_from_server(&relay, READY);
+    assert_true(relay_is_idle(&relay));
+}
+
 static void half_a_message_of_the_client_is_not_idle(void **state)
 {
     struct relay relay = logged_in();
@@ -106,6 +137,7 @@ int main(void)
         cmocka_unit_test(a_session_is_idle_behind_its_login),
         cmocka_unit_test(a_query_is_busy_until_ready_for_query_whatever_the_cut),
         cmocka_unit_test(pipelined_queries_are_busy_until_the_last_is_answered),
+        cmocka_unit_test(a_copy_from_stdin_ends_idle),
         cmocka_unit_test(half_a_message_of_the_client_is_not_idle),
         cmocka_unit_test(an_open_transaction_is_neither_busy_nor_idle),
         cmocka_unit_test(out_of_step_nothing_may_be_put_in_any_more),
