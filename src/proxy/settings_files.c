@@ -27,6 +27,12 @@ static const char *trust_file(const struct route_settings *route, enum settings_
     return side == SECTION_LISTENER ? route->listener.client_ca : route->backend.root_ca;
 }
 
+/* What is wrong with the two together is told at the certificate. */
+static bool is_about_key(const struct failure *why, const struct identity_files *files)
+{
+    return strstr(why->text, files->key) != NULL && strstr(why->text, files->cert) == NULL;
+}
+
 /* The clock may be wrong, and a proxy that is down is worse: it is said, and served. */
 static void warn_of_dates(const struct route_settings *route, const char *setting,
                           const struct identity *identity, struct conf_problems *problems)
@@ -56,7 +62,7 @@ struct identity *settings_load_identity(const struct route_settings *route,
     struct identity      *identity = identity_load(&files, &why);
 
     if (identity == NULL)
-        tell(route, strstr(why.text, files.key) != NULL ? key : cert, &why, problems);
+        tell(route, is_about_key(&why, &files) ? key : cert, &why, problems);
     else
         warn_of_dates(route, cert, identity, problems);
     return identity;
