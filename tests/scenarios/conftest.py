@@ -56,8 +56,7 @@ def pytest_runtest_makereport(item, call):
         return
     for one in getattr(item, "proxies", []):
         report.sections.append(("log of the proxy", one.text()[-20000:]))
-        with open(one.config, encoding="utf-8") as text:
-            report.sections.append(("its configuration", text.read()))
+        report.sections.append(("its configuration", one.config_text))
     report.sections.append(("again", f"/usr/bin/python3 -m pytest '{item.nodeid}'"))
 
 

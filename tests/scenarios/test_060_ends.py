@@ -44,6 +44,7 @@ def test_a_server_s_error_and_end_reach_the_client_whole(leg):
 
     client, _, proxy = leg(script)
     assert client.rest() == TAIL
+    client.close()
     assert proxy.end()
 
 
@@ -159,6 +160,7 @@ def test_terminate_ends_both_legs_cleanly(leg):
     client.send(wire.TERMINATE)
     assert server.wait() == ["X"]
     assert client.rest() == b""
+    client.close()
     assert proxy.end()["reason"]
 
 

@@ -154,20 +154,25 @@ def test_a_busy_session_is_not_idle(proxy):
 
 def test_a_half_sent_message_is_not_followed_by_an_error(start, fake):
     """WIRE T23: an ErrorResponse inside a message would corrupt it."""
-    row = wire.data_row(b"x" * 100)
+    notice = wire.parameter("TimeZone", "x" * 100)
 
     def script(stream, _tell):
         accept_login(stream)
-        stream.message()
-        stream.send(row[:50])
+        stream.send(notice[:50])
         stream.rest()
 
     one = start(route({"address": fake(script).address}, limits={"idle_timeout": "600ms"}))
     with connect(one.port) as client:
         client.login()
-        client.send(wire.query("select"))
-        assert until_end(client) == row[:50]
+        assert until_end(client) == notice[:50]
     assert one.end()
+
+
+def test_a_session_whose_query_runs_is_not_idle(proxy):
+    one = proxy(idle_timeout="500ms")
+    with connect(one.port) as client:
+        client.login()
+        assert client.query("select pg_sleep(1.5)")[-1].type == "Z"
 
 
 def test_idle_timeout_zero_means_never(proxy):

@@ -65,8 +65,9 @@ class FakeBackend:
             assert self.changed.wait_for(lambda: self.accepted >= count, timeout), self.accepted
 
     def stop(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+        if self.listener.fileno() >= 0:
+            self.listener.shutdown(socket.SHUT_RDWR)    # wakes the thread in accept
+            self.listener.close()
         for stream in self.streams:
             try:
                 stream.sock.shutdown(socket.SHUT_RDWR)
@@ -92,6 +93,17 @@ def accept_login(stream, context=None, ready=wire.LOGGED_IN):
 def record_everything(stream, tell):
     """Tells every byte that came, at the end."""
     tell(stream.rest())
+
+
+def take_cancel(stream, tell):
+    """Tells the packet and whatever comes right behind it; closes, as PostgreSQL does."""
+    packet = stream.packet()
+    stream.sock.settimeout(0.1)
+    try:
+        packet += stream.recv()
+    except TimeoutError:
+        pass
+    tell(packet)
 
 
 class Blackhole:

@@ -38,6 +38,7 @@ class Certs:
         return self._finish(context, cert, alpn, version)
 
     def _finish(self, context, cert, alpn, version):
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF    # an end without close_notify is seen
         if cert is not None:
             context.load_cert_chain(self.cert(cert), self.key(cert))
         if alpn:

@@ -18,6 +18,8 @@ hostssl certdb  all     127.0.0.1/32    cert map=proxy
 host    certdb  all     127.0.0.1/32    reject
 hostssl tlsdb   all     127.0.0.1/32    trust
 host    tlsdb   all     127.0.0.1/32    reject
+hostnossl cleardb all   127.0.0.1/32    trust
+host    cleardb all     127.0.0.1/32    reject
 host    all     scram   127.0.0.1/32    scram-sha-256
 host    all     md5     127.0.0.1/32    md5
 host    all     clear   127.0.0.1/32    password
@@ -32,14 +34,21 @@ create role scram login password 'open sesame';
 create role clear login password 'open sesame';
 set password_encryption = 'md5';
 create role md5 login password 'open sesame';
-create database certdb; create database tlsdb; create database bench;
+create database certdb; create database tlsdb; create database cleardb; create database bench;
 grant all on database postgres to alice;
 grant all on schema public to public;
 """
 PASSWORD = "open sesame"
 
 
+# The server may be another Debian's, in a tree of its own: tools/trixie_tree.sh.
+TREE = os.environ.get("PGTLS_POSTGRES_TREE", "")
+TREE_TOOL = os.path.join(os.path.dirname(__file__), "..", "..", "..", "tools", "trixie_tree.sh")
+
+
 def bin_dir():
+    if TREE:
+        return "/usr/lib/postgresql/17/bin"
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"),
                    key=lambda path: int(path.split("/")[4]))
     assert found, "no PostgreSQL server is installed: make deps-test"
@@ -50,17 +59,29 @@ def version():
     return int(bin_dir().split("/")[4])
 
 
+def owner():
+    """The user and group that the server runs as, by number."""
+    if not TREE:
+        row = pwd.getpwnam("postgres")
+        return row.pw_uid, row.pw_gid
+    with open(os.path.join(TREE, "etc", "passwd"), encoding="ascii") as rows:
+        row = next(row for row in rows if row.startswith("postgres:")).split(":")
+    return int(row[2]), int(row[3])
+
+
 def unprivileged(words):
     """PostgreSQL refuses to run as root."""
     if os.getuid() != 0:
         return words
-    return ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", *words]
+    user, group = owner()
+    tree = [os.path.abspath(TREE_TOOL), "run"] if TREE else []
+    return [*tree, "setpriv", "--reuid", str(user), "--regid", str(group), "--clear-groups",
+            *words]
 
 
 def give_away(path):
     if os.getuid() == 0:
-        owner = pwd.getpwnam("postgres")
-        os.chown(path, owner.pw_uid, owner.pw_gid)
+        os.chown(path, *owner())
 
 
 class Template:

@@ -58,8 +58,9 @@ class Proxy:
         self.lines = []
         self.events = []
         self.changed = threading.Condition()
+        self.config_text = toml(self.top, routes)
         with open(self.config, "w", encoding="utf-8") as out:
-            out.write(toml(self.top, routes))
+            out.write(self.config_text)
         self.process = subprocess.Popen([program(), "proxy", "-c", self.config],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.PIPE)
@@ -163,9 +164,9 @@ class Proxy:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.wait_exit()
-            raise AssertionError("SIGTERM did not end it within 30 s\n" + self.text()) from None
+            raise AssertionError("SIGTERM did not end it within 30 s") from None
         self.check_sanitizers()
-        assert code == 0, f"it ended with {code}\n{self.text()}"
+        assert code == 0, f"it ended with {code}"
 
     def check_sanitizers(self):
         text = self.text()

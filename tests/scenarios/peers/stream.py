@@ -50,26 +50,30 @@ class Stream:
                 self._flush()
                 self._fill()
                 continue
-            except ssl.SSLEOFError as eof:
-                raise Truncated from eof
+            except ssl.SSLZeroReturnError:
+                return b""
+            except ssl.SSLError as error:
+                if error.reason == "UNEXPECTED_EOF_WHILE_READING":
+                    raise Truncated from error
+                raise
             return data
 
     def read(self, count):
-        data = b""
+        data = bytearray()
         while len(data) < count:
             more = self.recv(count - len(data))
             if not more:
                 break
             data += more
-        return data
+        return bytes(data)
 
     def rest(self):
         """Everything until the end."""
-        data = b""
+        data = bytearray()
         while True:
             more = self.recv()
             if not more:
-                return data
+                return bytes(data)
             data += more
 
     def is_open(self, seconds):
@@ -149,13 +153,14 @@ class Stream:
         self._in.write(data)
 
     def _count_records(self, data):
-        self._raw += data
-        while len(self._raw) >= 5:
-            kind, _, length = struct.unpack("!BHH", self._raw[:5])
-            if len(self._raw) < 5 + length:
-                return
+        raw, at = self._raw + data, 0
+        while at + 5 <= len(raw):
+            kind, _, length = struct.unpack("!BHH", raw[at:at + 5])
+            if at + 5 + length > len(raw):
+                break
             self.records.append((kind, length))
-            self._raw = self._raw[5 + length:]
+            at += 5 + length
+        self._raw = raw[at:]
 
     # PostgreSQL
 
@@ -190,7 +195,7 @@ class Stream:
         return self.read(1)
 
 
-def connect(port, timeout=20, host="127.0.0.1"):
+def connect(port, timeout=10, host="127.0.0.1"):
     if isinstance(port, str):
         sock = socket.socket(socket.AF_UNIX)
         sock.settimeout(timeout)
@@ -201,7 +206,7 @@ def connect(port, timeout=20, host="127.0.0.1"):
     return Stream(sock)
 
 
-def connect_tls(port, context, timeout=20):
+def connect_tls(port, context, timeout=10):
     """Connected, with SSLRequest answered S and the handshake done."""
     stream = connect(port, timeout)
     answer = stream.ask_for_tls()
