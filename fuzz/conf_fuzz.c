@@ -27,15 +27,13 @@ static void check_route(const struct route_settings *route)
     bool                            has_tls = listener->sslmode != SSLMODE_DISABLE;
 
     MUST(route->name != NULL && route->name[0] != '\0');
-    MUST(listener->bind_address.count > 0 && backend->address != NULL);
+    MUST(listener->bind_address.count > 0 && backend->addresses.count > 0);
     MUST(listener->sslmode != SSLMODE_UNSET && backend->sslmode != SSLMODE_UNSET);
     MUST(listener->cancel != CANCEL_UNSET);
     MUST((listener->server_cert != NULL) == has_tls &&
          (listener->server_key != NULL) == has_tls);
     MUST(listener->sslmode < SSLMODE_VERIFY_CA || listener->client_ca != NULL);
     MUST(backend->sslmode < SSLMODE_VERIFY_CA || backend->root_ca != NULL);
-    MUST(backend->sslmode != SSLMODE_VERIFY_FULL || backend->verify_name != NULL);
-    MUST(backend->sni != NULL);
     MUST((backend->client_cert != NULL) == (backend->client_key != NULL));
     MUST(route->limits.max_connections > 0 && route->limits.login_timeout_us > 0);
 }

@@ -40,11 +40,17 @@ static bool is_quoted(enum option_type type)
 static const char *type_name(enum option_type type)
 {
     static const char *const names[] = {
-        [OPTION_STRING] = "text",     [OPTION_PATH] = "path",
-        [OPTION_ADDRESS] = "address", [OPTION_ADDRESS_LIST] = "address or list of addresses",
-        [OPTION_CHOICE] = "one of",   [OPTION_SWITCH] = "true or false",
-        [OPTION_NUMBER] = "number",   [OPTION_DURATION] = "duration",
-        [OPTION_SIZE] = "size",       [OPTION_FILE_MODE] = "file mode",
+        [OPTION_STRING] = "text",
+        [OPTION_PATH] = "path",
+        [OPTION_STRING_LIST] = "text or list of texts",
+        [OPTION_ADDRESS] = "address",
+        [OPTION_ADDRESS_LIST] = "address or list of addresses",
+        [OPTION_CHOICE] = "one of",
+        [OPTION_SWITCH] = "true or false",
+        [OPTION_NUMBER] = "number",
+        [OPTION_DURATION] = "duration",
+        [OPTION_SIZE] = "size",
+        [OPTION_FILE_MODE] = "file mode",
     };
 
     return names[type];

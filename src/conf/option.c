@@ -39,6 +39,11 @@ static void complain(const struct binding *b, const char *format, ...)
                      b->table->prefix, b->row->name, text);
 }
 
+static bool is_list(enum option_type type)
+{
+    return type == OPTION_STRING_LIST || type == OPTION_ADDRESS_LIST;
+}
+
 static bool is_text(enum option_type type)
 {
     return type == OPTION_STRING || type == OPTION_PATH || type == OPTION_ADDRESS;
@@ -336,7 +341,7 @@ static void put_list(const struct binding *b, const struct toml_node *node)
 
 static void put_node(const struct binding *b, const struct toml_node *node)
 {
-    if (b->row->type == OPTION_ADDRESS_LIST)
+    if (is_list(b->row->type))
         put_list(b, node);
     else if (wanted_type(b->row->type) == TOML_STRING)
         put_string(b, node);
@@ -463,7 +468,7 @@ void conf_unbind(const struct conf_table *table, void *target)
         if (is_text(row->type)) {
             free(*(char **)field);
             *(char **)field = NULL;
-        } else if (row->type == OPTION_ADDRESS_LIST)
+        } else if (is_list(row->type))
             conf_strings_fini(field);
     }
 }

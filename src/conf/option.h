@@ -24,6 +24,7 @@ enum option_type {
     OPTION_STRING,       /* char *; min and max are its length */
     OPTION_PATH,         /* char *, made absolute unless it is one of the choices */
     OPTION_ADDRESS,      /* char *, a path behind "unix:" made absolute */
+    OPTION_STRING_LIST,  /* struct conf_strings; a single one needs no brackets */
     OPTION_ADDRESS_LIST, /* struct conf_strings; a single one needs no brackets */
     OPTION_CHOICE,       /* int, the value of a choice */
     OPTION_SWITCH,       /* int: 0, 1, or -1 where it is not written */

@@ -89,21 +89,46 @@ static bool check_certificate(struct conversation *c)
     return false;
 }
 
-static bool take_session(struct conversation *c)
+static void report_limit(const struct conversation *c, const char *limit, uint64_t value)
 {
     struct log_line line;
 
+    if (report_begin(&line, c, EVENT_LIMIT_REACHED)) {
+        log_text(&line, "limit", limit);
+        log_number(&line, "value", value);
+        log_end(&line);
+    }
+}
+
+static bool take_session(struct conversation *c)
+{
+    const struct limit_settings *limits = &c->rw->route->settings->limits;
+
+    if (c->is_over) {
+        report_limit(c, "max_connections_per_ip", limits->max_connections_per_ip);
+        conversation_refuse(c, END_MAX_PER_IP, "53300",
+                            "too many connections from your address",
+                            "limits.max_connections_per_ip of the proxy is reached");
+        return false;
+    }
     c->holds_session = route_take_session(c->rw->route);
     if (c->holds_session)
         return true;
-    if (report_begin(&line, c, EVENT_LIMIT_REACHED)) {
-        log_text(&line, "limit", "max_connections");
-        log_number(&line, "value", c->rw->route->settings->limits.max_connections);
-        log_end(&line);
-    }
+    report_limit(c, "max_connections", limits->max_connections);
     conversation_refuse(c, END_MAX_CONNECTIONS, "53300", "sorry, too many clients already",
                         "limits.max_connections of the proxy is reached");
     return false;
+}
+
+/* `prefer` lets it, and says so. */
+static void came_in_plaintext(struct conversation *c)
+{
+    struct log_line line;
+
+    c->negotiation = NEGOTIATION_PLAINTEXT;
+    if (c->rw->route->settings->listener.sslmode == SSLMODE_PREFER &&
+        report_begin(&line, c, EVENT_CLIENT_PLAINTEXT))
+        log_end(&line);
 }
 
 static void on_startup(struct conversation *c)
@@ -111,8 +136,9 @@ static void on_startup(struct conversation *c)
     struct startup startup;
     struct failure why = { 0 };
 
+    conversation_is_proved(c);
     if (c->negotiation == NEGOTIATION_NONE)
-        c->negotiation = NEGOTIATION_PLAINTEXT;
+        came_in_plaintext(c);
     if (startup_read(&startup, buf_bytes(&c->approach->pending), &why) != FAIL_NONE) {
         report_failure(c, EVENT_AUTH_FAILED, "startup", &why);
         conversation_refuse(c, END_PROTOCOL, startup_failure_code(&why), why.text, NULL);
@@ -172,6 +198,19 @@ static void on_refused(struct conversation *c)
     conversation_end(c, END_REFUSED, true);
 }
 
+/* One of handshakes_per_second; without it the answer to SSLRequest is an error. */
+static bool take_handshake(struct conversation *c)
+{
+    uint64_t limit = c->rw->route->settings->limits.handshakes_per_second;
+
+    if (route_take_handshake(c->rw->route, loop_now_us(c->rw->worker->loop)))
+        return true;
+    report_limit(c, "handshakes_per_second", limit);
+    conversation_refuse(c, END_MAX_HANDSHAKES, "53300", "too many TLS handshakes at once",
+                        "limits.handshakes_per_second of the proxy is reached");
+    return false;
+}
+
 /* Lets the gate look at what waits and acts on its verdict. */
 static void ask_gate(struct conversation *c)
 {
@@ -180,6 +219,10 @@ static void ask_gate(struct conversation *c)
     struct buf        answer = BUF_LIMIT(2048);
     enum gate_verdict verdict = gate_feed(&a->gate, &in, &answer);
 
+    if (verdict == GATE_START_TLS && !take_handshake(c)) {
+        buf_fini(&answer);
+        return;
+    }
     buf_skip(&a->pending, a->pending.len - in.len);
     if (!buf_ok(&answer) ||
         (answer.len > 0 && pump_write(&c->client, buf_bytes(&answer)) != FAIL_NONE)) {
@@ -229,6 +272,11 @@ static void on_plaintext(struct pump *pump, struct bytes data)
             keep(c, data);
         break;
     case CONVERSATION_LOGIN:
+        if (c->approach->hesitates)
+            keep(c, data);
+        else
+            relaying_from_client(c, data);
+        break;
     case CONVERSATION_RELAYING: relaying_from_client(c, data); break;
     case CONVERSATION_CLIENT_TLS:
     case CONVERSATION_CANCELLING:
@@ -242,6 +290,7 @@ static void on_secured(struct pump *pump)
     struct conversation *c = of_client(pump);
 
     report_handshake(c, true);
+    conversation_is_proved(c);
     gate_init(&c->approach->gate, c->rw->route->gate_policy, GATE_INSIDE_NEGOTIATED_TLS);
     conversation_move(c, CONVERSATION_OPENING);
 }
@@ -253,7 +302,8 @@ static void on_received(struct pump *pump)
 
     if (c->state <= CONVERSATION_CLIENT_TLS) {
         pump_receive(&c->client, OPENING_RECEIVE);
-    } else if (c->state < CONVERSATION_LOGIN) {
+    } else if (c->state < CONVERSATION_LOGIN ||
+               (c->state == CONVERSATION_LOGIN && c->approach->hesitates)) {
         if (c->approach->pending.len < OPENING_RECEIVE)
             pump_receive(&c->client, OPENING_RECEIVE);
     } else {

@@ -28,17 +28,20 @@ static const struct state_rule {
                                LIMIT(login_timeout) },
     [CONVERSATION_CLIENT_TLS] = { "client-tls", TO(OPENING) | ANY_END,
                                   LIMIT(handshake_timeout) },
-    [CONVERSATION_RESOLVING] = { "resolving", TO(CONNECTING) | ANY_END,
+    [CONVERSATION_RESOLVING] = { "resolving", TO(RESOLVING) | TO(CONNECTING) | ANY_END,
                                  LIMIT(connect_timeout) },
     [CONVERSATION_CONNECTING] = { "connecting",
-                                  TO(CONNECTING) | TO(ASKING) | TO(LOGIN) | TO(CANCELLING) |
-                                      ANY_END,
+                                  TO(RESOLVING) | TO(CONNECTING) | TO(ASKING) | TO(LOGIN) |
+                                      TO(CANCELLING) | ANY_END,
                                   LIMIT(connect_timeout) },
-    [CONVERSATION_ASKING] = { "asking", TO(BACKEND_TLS) | ANY_END, LIMIT(handshake_timeout) },
+    [CONVERSATION_ASKING] = { "asking", TO(BACKEND_TLS) | TO(LOGIN) | TO(CANCELLING) | ANY_END,
+                              LIMIT(handshake_timeout) },
     [CONVERSATION_BACKEND_TLS] = { "backend-tls", TO(LOGIN) | TO(CANCELLING) | ANY_END,
                                    LIMIT(handshake_timeout) },
-    [CONVERSATION_LOGIN] = { "login", TO(RELAYING) | ANY_END, LIMIT(login_timeout) },
-    [CONVERSATION_CANCELLING] = { "cancelling", ANY_END, LIMIT(login_timeout) },
+    [CONVERSATION_LOGIN] = { "login", TO(CONNECTING) | TO(RELAYING) | ANY_END,
+                             LIMIT(login_timeout) },
+    [CONVERSATION_CANCELLING] = { "cancelling", TO(CONNECTING) | ANY_END,
+                                  LIMIT(login_timeout) },
     [CONVERSATION_RELAYING] = { "relaying", ANY_END, LIMIT(idle_timeout) },
     [CONVERSATION_ENDING] = { "ending", TO(CLOSED), NO_LIMIT }, /* LINGER_US */
     [CONVERSATION_CLOSED] = { "closed", 0, NO_LIMIT },
@@ -80,6 +83,69 @@ static uint64_t deadline(const struct conversation *c)
     return at;
 }
 
+/* ---- those that have not finished TLS ---- */
+
+static void add_unproved(struct conversation *c)
+{
+    struct route_worker *rw = c->rw;
+
+    c->unproved_link = rw->unproved_end;
+    c->unproved_next = NULL;
+    *rw->unproved_end = c;
+    rw->unproved_end = &c->unproved_next;
+}
+
+void conversation_is_proved(struct conversation *c)
+{
+    if (c->unproved_link == NULL)
+        return;
+    *c->unproved_link = c->unproved_next;
+    if (c->unproved_next != NULL)
+        c->unproved_next->unproved_link = c->unproved_link;
+    else
+        c->rw->unproved_end = c->unproved_link;
+    c->unproved_link = NULL;
+}
+
+/* It has logged in, or ended. */
+static void stop_pending(struct conversation *c)
+{
+    conversation_is_proved(c);
+    if (c->is_pending)
+        atomic_fetch_sub(&c->rw->route->tally->pending, 1);
+    c->is_pending = false;
+}
+
+/* A flood has many victims; one line a second tells of it. */
+static void report_flood(struct conversation *c)
+{
+    const struct limit_settings *limits = &c->rw->route->settings->limits;
+    struct log_line              line;
+
+    if (c->rw->flood_told_us != 0 && now_us(c) - c->rw->flood_told_us < 1000000)
+        return;
+    c->rw->flood_told_us = now_us(c);
+    if (report_begin(&line, c, EVENT_LIMIT_REACHED)) {
+        log_text(&line, "limit", "max_pending_logins");
+        log_number(&line, "value", limits->max_pending_logins);
+        log_end(&line);
+    }
+}
+
+/* One more that has not logged in: beyond the limit the oldest that has not proved itself by
+ * finishing TLS gives way, which may be this one. */
+static void start_pending(struct conversation *c)
+{
+    uint64_t limit = c->rw->route->settings->limits.max_pending_logins;
+
+    add_unproved(c);
+    c->is_pending = true;
+    if (atomic_fetch_add(&c->rw->route->tally->pending, 1) < limit)
+        return;
+    report_flood(c);
+    conversation_close(c->rw->unproved, END_MAX_PENDING);
+}
+
 void conversation_move(struct conversation *c, enum conversation_state next)
 {
     uint64_t at;
@@ -87,6 +153,8 @@ void conversation_move(struct conversation *c, enum conversation_state next)
     assert(rules[c->state].next & (1u << next));
     c->state = next;
     c->entered_us = now_us(c);
+    if (next >= CONVERSATION_RELAYING)
+        stop_pending(c);
     at = deadline(c);
     if (at == 0)
         loop_timer_stop(c->rw->worker->loop, &c->timer);
@@ -206,6 +274,7 @@ static void free_conversation(struct conversation *c)
     if (c->approach != NULL) {
         login_fini(&c->approach->login);
         buf_fini(&c->approach->pending);
+        buf_fini(&c->approach->held);
     }
     free(c->approach);
     free(c->user);
@@ -223,6 +292,8 @@ static void finish(struct conversation *c)
     pump_fini(&c->backend);
     if (c->holds_session)
         route_give_session(rw->route);
+    if (c->is_counted)
+        ip_counts_remove(rw->route->tally->by_ip, &c->peer);
     *c->link = c->next;
     if (c->next != NULL)
         c->next->link = c->link;
@@ -257,6 +328,7 @@ static struct conversation *new_conversation(struct route_worker *rw, struct add
     c->timer.expired = on_timer;
     c->accepted_us = now_us(c);
     buf_init(&c->approach->pending, PENDING_LIMIT);
+    buf_init(&c->approach->held, HELD_LIMIT);
     gate_init(&c->approach->gate, rw->route->gate_policy, GATE_CLEAR);
     pump_init(&c->client, &arrival_events, &rw->worker->buffers);
     pump_init(&c->backend, &dialing_events, &rw->worker->buffers);
@@ -274,12 +346,43 @@ static void link_conversation(struct conversation *c)
     *head = c;
 }
 
+/* Beyond the limit of its address it is told so after TLS; beyond twice that, closed. */
+static bool is_flooding(struct conversation *c)
+{
+    uint64_t limit = c->rw->route->settings->limits.max_connections_per_ip;
+    uint64_t count;
+
+    if (limit == 0)
+        return false;
+    count = ip_counts_add(c->rw->route->tally->by_ip, &c->peer);
+    c->is_counted = count > 0;
+    c->is_over = count > limit;
+    return count > 2 * limit;
+}
+
+static void begin(struct conversation *c)
+{
+    struct log_line line;
+
+    c->entered_us = c->accepted_us;
+    c->state = CONVERSATION_ACCEPTED;
+    if (deadline(c) != 0)
+        loop_timer_start(c->rw->worker->loop, &c->timer, deadline(c) - c->entered_us);
+    if (report_begin(&line, c, EVENT_CLIENT_ACCEPT))
+        log_end(&line);
+    pump_receive(&c->client, OPENING_RECEIVE);
+    start_pending(c);
+    if (c->state == CONVERSATION_ACCEPTED && is_flooding(c))
+        conversation_close(c, END_MAX_PER_IP);
+}
+
 void conversation_start(struct route_worker *rw, struct loop_accepted accepted)
 {
-    struct conversation *c = new_conversation(rw, accepted.peer);
+    struct conversation *c = NULL;
     struct failure       why = { 0 };
-    struct log_line      line;
 
+    if (route_admits(rw->route, &accepted.peer))
+        c = new_conversation(rw, accepted.peer);
     if (c == NULL) {
         loop_discard(rw->worker->loop, accepted);
         return;
@@ -290,13 +393,7 @@ void conversation_start(struct route_worker *rw, struct loop_accepted accepted)
         return;
     }
     link_conversation(c);
-    c->entered_us = c->accepted_us;
-    c->state = CONVERSATION_ACCEPTED;
-    if (deadline(c) != 0)
-        loop_timer_start(rw->worker->loop, &c->timer, deadline(c) - c->entered_us);
-    if (report_begin(&line, c, EVENT_CLIENT_ACCEPT))
-        log_end(&line);
-    pump_receive(&c->client, OPENING_RECEIVE);
+    begin(c);
 }
 
 struct conversation *conversation_next(const struct conversation *c)

@@ -59,6 +59,9 @@ enum end_reason {
     END_TIMEOUT_LOGIN,
     END_TIMEOUT_IDLE,
     END_MAX_CONNECTIONS,
+    END_MAX_PENDING,
+    END_MAX_PER_IP,
+    END_MAX_HANDSHAKES,
     END_PROTOCOL,
     END_SHUTDOWN,
     END_NO_MEMORY,
@@ -72,11 +75,22 @@ struct approach {
     struct buf pending; /* of the client: not yet understood, or waiting for the backend */
     struct resolve_request request;
     bool                   resolving;
+    size_t                 target_next; /* of the route */
     struct address         addresses[RESOLVE_MOST];
     size_t                 address_count;
     size_t                 address_next;
+    bool                   same_again; /* the address is to be connected to once more */
     bool                   is_cancel;
-    struct failure         failure; /* why the backend cannot be reached */
+    bool                   cancel_sent;
+    bool                   left_out;     /* an address that failed lately was not tried yet */
+    bool                   second_round; /* those are tried now */
+    uint64_t               dialing_us;   /* when it began */
+    /* sslmode allow: plaintext may still be refused, and then all is said again with TLS. */
+    bool           hesitates;
+    bool           plaintext_refused;
+    size_t         forwarded; /* bytes of `pending` that the server has got */
+    struct buf     held;      /* what the server said, kept from the client until it is clear */
+    struct failure failure;   /* why the backend cannot be reached */
 };
 
 struct conversation {
@@ -88,29 +102,41 @@ struct conversation {
     enum negotiation        negotiation;
     enum end_reason         reason;
     bool                    holds_session; /* one of max_connections */
-    bool                    draining;
-    struct pump             client;
-    struct pump             backend;
-    struct relay            relay;
-    struct approach        *approach; /* NULL from RELAYING on */
-    struct loop_timer       timer;
-    uint64_t                accepted_us;
-    uint64_t                entered_us; /* the state */
-    uint64_t                ready_us;   /* 0: never */
-    uint64_t                active_us;  /* bytes moved last */
-    struct address          peer;
-    char                   *user;
-    char                   *database;
+    bool                    is_pending;    /* one of max_pending_logins */
+    bool                    is_counted;    /* in tally->by_ip */
+    bool                    is_over;       /* one too many of its address */
+    /* Not finished TLS yet: a place in rw->unproved, oldest first. */
+    struct conversation       *unproved_next;
+    struct conversation      **unproved_link;
+    bool                       draining;
+    struct pump                client;
+    struct pump                backend;
+    struct relay               relay;
+    struct approach           *approach; /* NULL from RELAYING on */
+    struct loop_timer          timer;
+    uint64_t                   accepted_us;
+    uint64_t                   entered_us; /* the state */
+    uint64_t                   ready_us;   /* 0: never */
+    uint64_t                   active_us;  /* bytes moved last */
+    struct address             peer;
+    const struct route_target *target; /* of the backend, being tried or in use; or NULL */
+    char                      *user;
+    char                      *database;
 };
 
 /* What bytes of a client may wait while nobody can take them yet. */
-#define PENDING_LIMIT   ((size_t)32 * 1024)
+#define PENDING_LIMIT ((size_t)32 * 1024)
+/* What a server says before it asks for a password, under sslmode allow. */
+#define HELD_LIMIT      ((size_t)128 * 1024)
 #define OPENING_RECEIVE ((size_t)16 * 1024)
 
 /* The only place where a conversation changes its state; sets the deadline. */
 void        conversation_move(struct conversation *c, enum conversation_state next);
 const char *conversation_state_name(enum conversation_state state);
 const char *conversation_state_limit(enum conversation_state state); /* a setting, or NULL */
+
+/* It finished TLS, or needs none: a flood does not push it out any more. */
+void conversation_is_proved(struct conversation *c);
 
 /* Ends without a word.  The reason told first stays. */
 void conversation_close(struct conversation *c, enum end_reason reason);
@@ -135,6 +161,7 @@ void                            arrival_timed_out(struct conversation *c);
 /* dialing.c */
 extern const struct pump_events dialing_events; /* of the backend's pump, for its whole life */
 void                            dialing_start(struct conversation *c);
+void                            dialing_next_target(struct conversation *c);
 void                            dialing_timed_out(struct conversation *c);
 void dialing_forget(struct conversation *c); /* a look-up under way */
 

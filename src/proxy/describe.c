@@ -64,8 +64,9 @@ static void put_route(struct buf *report, const struct route *route)
                        sslmode_name((enum sslmode)listener->sslmode));
     put_policy(report, route->client_policy, listener->server_cert, "client_ca",
                listener->client_ca);
-    buf_put_format(report, "  backend %s, sslmode %s\n", backend->address,
-                   sslmode_name((enum sslmode)backend->sslmode));
+    for (size_t i = 0; i < route->target_count; i++)
+        buf_put_format(report, "  backend %s, sslmode %s\n", route->targets[i].text,
+                       sslmode_name((enum sslmode)backend->sslmode));
     put_policy(report, route->backend_policy, backend->client_cert, "root_ca",
                backend->root_ca);
 }

@@ -46,19 +46,56 @@ static void handshake_failed(struct conversation *c, const struct failure *why)
 
 /* ---- connecting ---- */
 
-static void connect_next(struct conversation *c)
+static uint64_t now_us(const struct conversation *c)
+{
+    return loop_now_us(c->rw->worker->loop);
+}
+
+/*
+ * The first round leaves out addresses that failed lately, the second one tries
+ * those.  One that failed since this conversation began has had its turn.
+ */
+static bool is_due(struct conversation *c, const struct address *address)
+{
+    struct approach *a = c->approach;
+    bool             held = backoff_holds(&c->rw->backoff, address, a->dialing_us, now_us(c));
+
+    a->left_out |= held && !a->second_round;
+    return held == a->second_round;
+}
+
+/* Every address had its turn. */
+static void exhausted(struct conversation *c)
 {
     struct approach *a = c->approach;
 
+    if (a->is_cancel && a->cancel_sent) {
+        conversation_end(c, END_CANCEL_DONE, true);
+        return;
+    }
+    (void)fail(&a->failure, FAIL_IO, "every address of the backend failed a moment ago");
+    unreachable(c, &a->failure);
+}
+
+/* Connects to the next address of the target that is due, or goes on to the next target. */
+static void connect_next(struct conversation *c)
+{
+    struct approach      *a = c->approach;
+    struct stream_options options = c->rw->route->stream_options;
+
+    options.source = route_source(c->rw->route);
     while (a->address_next < a->address_count) {
         const struct address *address = &a->addresses[a->address_next++];
 
+        if (!a->same_again && !is_due(c, address))
+            continue;
+        a->same_again = false;
         conversation_move(c, CONVERSATION_CONNECTING);
-        if (pump_connect(&c->backend, c->rw->worker->loop, address,
-                         &c->rw->route->stream_options, &a->failure) == FAIL_NONE)
+        if (pump_connect(&c->backend, c->rw->worker->loop, address, &options, &a->failure) ==
+            FAIL_NONE)
             return;
     }
-    unreachable(c, &a->failure);
+    dialing_next_target(c);
 }
 
 static void on_resolved(struct resolve_request *request, const struct address *addresses,
@@ -68,35 +105,52 @@ static void on_resolved(struct resolve_request *request, const struct address *a
     struct conversation *c = a->conversation;
 
     a->resolving = false;
-    if (count == 0) {
-        unreachable(c, why);
-        return;
-    }
+    if (count == 0 && !failed(&a->failure))
+        a->failure = *why;
     a->address_count = count < RESOLVE_MOST ? count : RESOLVE_MOST;
-    memcpy(a->addresses, addresses, a->address_count * sizeof *addresses);
+    if (count > 0)
+        memcpy(a->addresses, addresses, a->address_count * sizeof *addresses);
     connect_next(c);
 }
 
-void dialing_start(struct conversation *c)
+static void look_up_target(struct conversation *c)
+{
+    struct approach *a = c->approach;
+
+    a->address_count = a->address_next = 0;
+    conversation_move(c, CONVERSATION_RESOLVING);
+    if (!c->target->is_unix) {
+        a->resolving = true;
+        a->request.resolved = on_resolved;
+        resolver_start(c->rw->worker->resolver, &a->request, c->target->host, c->target->port);
+        return;
+    }
+    if (address_parse(&a->addresses[0], c->target->text, &a->failure) == FAIL_NONE)
+        a->address_count = 1;
+    connect_next(c);
+}
+
+void dialing_next_target(struct conversation *c)
 {
     struct approach    *a = c->approach;
     const struct route *route = c->rw->route;
 
-    conversation_move(c, CONVERSATION_RESOLVING);
-    if (!route->backend_is_unix) {
-        a->resolving = true;
-        a->request.resolved = on_resolved;
-        resolver_start(c->rw->worker->resolver, &a->request, route->backend_host,
-                       route->backend_port);
+    if (a->target_next == route->target_count && a->left_out && !a->second_round) {
+        a->second_round = true;
+        a->target_next = 0;
+    }
+    if (a->target_next == route->target_count) {
+        exhausted(c);
         return;
     }
-    if (address_parse(&a->addresses[0], backend_settings(c)->address, &a->failure) !=
-        FAIL_NONE) {
-        unreachable(c, &a->failure);
-        return;
-    }
-    a->address_count = 1;
-    connect_next(c);
+    c->target = &route->targets[a->target_next++];
+    look_up_target(c);
+}
+
+void dialing_start(struct conversation *c)
+{
+    c->approach->dialing_us = now_us(c);
+    dialing_next_target(c);
 }
 
 void dialing_forget(struct conversation *c)
@@ -107,12 +161,18 @@ void dialing_forget(struct conversation *c)
     resolver_cancel(&c->approach->request);
 }
 
+static const struct address *current_address(const struct conversation *c)
+{
+    return &c->approach->addresses[c->approach->address_next - 1];
+}
+
 /* An attempt failed: the next address is tried once this socket is closed. */
 static void give_up_address(struct conversation *c, int error)
 {
     char text[ADDRESS_TEXT];
 
-    address_format(&c->approach->addresses[c->approach->address_next - 1], text);
+    address_format(current_address(c), text);
+    backoff_failed(&c->rw->backoff, current_address(c), now_us(c));
     if (error != 0)
         (void)fail_errno(&c->approach->failure, error, "could not connect to %s", text);
     else
@@ -126,12 +186,45 @@ static void give_up_address(struct conversation *c, int error)
 static void send_cancel(struct conversation *c)
 {
     conversation_move(c, CONVERSATION_CANCELLING);
+    c->approach->cancel_sent = true;
     if (pump_write(&c->backend, buf_bytes(&c->approach->pending)) != FAIL_NONE) {
         conversation_close(c, END_NO_MEMORY);
         return;
     }
     pump_flush(&c->backend);
     pump_receive(&c->backend, 0);
+}
+
+/* Sends what the client said and the server has not got yet. */
+static void forward_pending(struct conversation *c)
+{
+    struct approach *a = c->approach;
+    struct bytes     rest = buf_bytes(&a->pending);
+
+    bytes_skip(&rest, a->forwarded);
+    if (a->forwarded > 0)
+        relay_from_client(&c->relay, rest);
+    else /* the startup packet is in front */
+        relay_from_client(&c->relay, bytes_of(rest.p + opening_length(rest),
+                                              rest.len - opening_length(rest)));
+    a->forwarded = a->pending.len;
+    if (pump_write(&c->backend, rest) != FAIL_NONE) {
+        conversation_close(c, END_NO_MEMORY);
+        return;
+    }
+    pump_flush(&c->backend);
+}
+
+/* The server is committed to: nothing will have to be said again. */
+static void stop_hesitating(struct conversation *c)
+{
+    struct approach *a = c->approach;
+
+    a->hesitates = false;
+    forward_pending(c);
+    buf_clear(&a->pending);
+    if (c->state == CONVERSATION_LOGIN)
+        pump_receive(&c->client, 0);
 }
 
 static void start_login(struct conversation *c)
@@ -144,22 +237,18 @@ static void start_login(struct conversation *c)
         .same_leaf = server != NULL && c->rw->route->own_leaf.len > 0 &&
                      tls_engine_peer_is(c->backend.leg.tls, c->rw->route->own_leaf),
     };
-    struct bytes behind;
 
     conversation_move(c, CONVERSATION_LOGIN);
+    login_fini(&a->login);
     login_init(&a->login, &legs);
     relay_init(&c->relay);
-    behind = buf_bytes(&a->pending);
-    bytes_skip(&behind, opening_length(behind));
-    relay_from_client(&c->relay, behind);
-    if (pump_write(&c->backend, buf_bytes(&a->pending)) != FAIL_NONE) {
-        conversation_close(c, END_NO_MEMORY);
-        return;
-    }
-    buf_clear(&a->pending);
-    pump_flush(&c->backend);
+    a->forwarded = 0;
+    a->hesitates = backend_settings(c)->sslmode == SSLMODE_ALLOW && server == NULL;
     pump_receive(&c->backend, 0);
-    pump_receive(&c->client, 0);
+    if (a->hesitates)
+        forward_pending(c);
+    else
+        stop_hesitating(c);
 }
 
 static void backend_is_ready(struct conversation *c)
@@ -168,6 +257,14 @@ static void backend_is_ready(struct conversation *c)
         send_cancel(c);
     else
         start_login(c);
+}
+
+/* Is TLS asked for on this connection? */
+static bool asks_for_tls(const struct conversation *c)
+{
+    int mode = backend_settings(c)->sslmode;
+
+    return mode == SSLMODE_ALLOW ? c->approach->plaintext_refused : mode != SSLMODE_DISABLE;
 }
 
 static void on_connected(struct pump *pump, int error)
@@ -181,9 +278,10 @@ static void on_connected(struct pump *pump, int error)
         give_up_address(c, error);
         return;
     }
+    backoff_worked(&c->rw->backoff, current_address(c));
     if (report_begin(&line, c, EVENT_BACKEND_CONNECT_OK))
         log_end(&line);
-    if (c->rw->backend_context == NULL) {
+    if (!asks_for_tls(c)) {
         backend_is_ready(c);
         return;
     }
@@ -193,25 +291,43 @@ static void on_connected(struct pump *pump, int error)
     pump_receive(pump, 1); /* not one byte more: CVE-2021-23222 */
 }
 
-static void start_backend_tls(struct conversation *c, uint8_t answer)
+static void start_backend_tls(struct conversation *c)
 {
     const struct tls_engine_options options = {
-        .verify_name = backend_settings(c)->verify_name,
-        .sni = backend_settings(c)->sni,
+        .verify_name = c->target->verify_name,
+        .sni = c->target->sni,
         .alpn = ALPN,
         .wall_s = loop_wall_s(c->rw->worker->loop),
     };
     struct bytes   nothing = { NULL, 0 };
     struct failure why = { 0 };
 
-    if (dial_answer(answer, &why) != FAIL_NONE) {
-        unreachable(c, &why);
-        return;
-    }
     conversation_move(c, CONVERSATION_BACKEND_TLS);
     if (pump_start_tls(&c->backend, c->rw->backend_context, &options, nothing, &why) !=
         FAIL_NONE)
         handshake_failed(c, &why);
+}
+
+/* The server refused plaintext, has no TLS either, and has said why in plaintext. */
+static void pass_refusal_on(struct conversation *c)
+{
+    (void)!pump_write(&c->client, buf_bytes(&c->approach->held));
+    conversation_end(c, END_AUTH_FAILED, true);
+}
+
+static void on_answer(struct conversation *c, uint8_t answer)
+{
+    int            mode = backend_settings(c)->sslmode;
+    struct failure why = { 0 };
+
+    if (answer == 'N' && mode == SSLMODE_PREFER)
+        backend_is_ready(c);
+    else if (answer == 'N' && mode == SSLMODE_ALLOW && !c->approach->is_cancel)
+        pass_refusal_on(c);
+    else if (dial_answer(answer, &why) == FAIL_NONE)
+        start_backend_tls(c);
+    else
+        unreachable(c, &why);
 }
 
 static void on_secured(struct pump *pump)
@@ -265,18 +381,81 @@ static void login_is_broken(struct conversation *c)
                         NULL);
 }
 
+/* These say nothing about TLS: another attempt would only repeat them (WIRE T18). */
+static bool is_about_tls(const char *sqlstate)
+{
+    static const char *const others[] = { "53300", "57P03", "3D000" };
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(sqlstate, others[i]) == 0)
+            return false;
+    return true;
+}
+
+/* sslmode allow: plaintext was refused, so the same address is asked again with TLS. */
+static void try_again_with_tls(struct conversation *c)
+{
+    c->approach->plaintext_refused = true;
+    c->approach->hesitates = false;
+    c->approach->address_next--;
+    c->approach->same_again = true;
+    conversation_move(c, CONVERSATION_CONNECTING);
+    pump_close(&c->backend, false);
+}
+
+/* Hands on what the server said; under `allow`, only once it is clear that TLS need not be
+ * tried. */
+static enum fail pass_on(struct conversation *c, struct bytes said)
+{
+    struct approach *a = c->approach;
+    enum fail        rc;
+
+    if (a->hesitates && !a->login.auth_seen && !a->login.has_error) {
+        buf_put(&a->held, said);
+        return buf_ok(&a->held) ? FAIL_NONE : FAIL_LIMIT;
+    }
+    rc = a->held.len == 0 ? FAIL_NONE : pump_write(&c->client, buf_bytes(&a->held));
+    buf_clear(&a->held);
+    if (rc == FAIL_NONE && said.len > 0)
+        rc = pump_write(&c->client, said);
+    return rc;
+}
+
+static bool must_try_tls(const struct conversation *c)
+{
+    const struct login *login = &c->approach->login;
+
+    return c->approach->hesitates && login->has_error && !login->auth_seen &&
+           is_about_tls(login->error_code);
+}
+
 static void on_login_bytes(struct conversation *c, struct bytes in)
 {
+    struct approach   *a = c->approach;
     struct buf         out = buffers_take(&c->rw->worker->buffers);
-    enum login_verdict verdict = login_feed(&c->approach->login, &in, &out);
-    enum fail          rc = out.len == 0 ? FAIL_NONE : pump_write(&c->client, buf_bytes(&out));
+    enum login_verdict verdict = login_feed(&a->login, &in, &out);
     bool               complete = buf_ok(&out);
+    enum fail          rc = FAIL_NONE;
 
+    if (must_try_tls(c))
+        buf_put(&a->held, buf_bytes(&out));
+    else
+        rc = pass_on(c, buf_bytes(&out));
     buffers_give(&c->rw->worker->buffers, &out);
     report_binding(c);
-    if (rc != FAIL_NONE || !complete)
+    if (rc != FAIL_NONE || !complete) {
         conversation_close(c, END_NO_MEMORY);
-    else if (verdict == LOGIN_READY)
+        return;
+    }
+    if (must_try_tls(c)) {
+        try_again_with_tls(c);
+        return;
+    }
+    if (a->hesitates && a->login.auth_seen)
+        stop_hesitating(c);
+    if (c->state != CONVERSATION_LOGIN)
+        return;
+    if (verdict == LOGIN_READY)
         login_is_ready(c, in);
     else if (verdict == LOGIN_BROKEN)
         login_is_broken(c);
@@ -314,7 +493,7 @@ static void on_plaintext(struct pump *pump, struct bytes data)
     struct conversation *c = of_backend(pump);
 
     switch (c->state) {
-    case CONVERSATION_ASKING: start_backend_tls(c, data.p[0]); break;
+    case CONVERSATION_ASKING: on_answer(c, data.p[0]); break;
     case CONVERSATION_LOGIN: on_login_bytes(c, data); break;
     case CONVERSATION_RELAYING: relaying_from_server(c, data); break;
     default: break;
@@ -344,6 +523,22 @@ static void on_handshake_ended(struct conversation *c)
     handshake_failed(c, &why);
 }
 
+/*
+ * The server has seen to the cancel request.  Which one of several has the session
+ * is not known, and a request that fits no session does nothing: each gets it.
+ */
+static void cancel_is_done(struct conversation *c)
+{
+    struct approach *a = c->approach;
+
+    if (a->target_next == c->rw->route->target_count && a->address_next == a->address_count) {
+        conversation_end(c, END_CANCEL_DONE, true);
+        return;
+    }
+    conversation_move(c, CONVERSATION_CONNECTING);
+    pump_close(&c->backend, false);
+}
+
 static void on_ended(struct pump *pump)
 {
     struct conversation *c = of_backend(pump);
@@ -356,7 +551,7 @@ static void on_ended(struct pump *pump)
         break;
     case CONVERSATION_BACKEND_TLS: on_handshake_ended(c); break;
     case CONVERSATION_LOGIN: on_login_ended(c); break;
-    case CONVERSATION_CANCELLING: conversation_end(c, END_CANCEL_DONE, true); break;
+    case CONVERSATION_CANCELLING: cancel_is_done(c); break;
     case CONVERSATION_RELAYING: relaying_server_ended(c); break;
     default: break;
     }
@@ -366,7 +561,7 @@ static void on_drained(struct pump *pump)
 {
     struct conversation *c = of_backend(pump);
 
-    if (c->state == CONVERSATION_LOGIN)
+    if (c->state == CONVERSATION_LOGIN && !c->approach->hesitates)
         pump_receive(&c->client, 0);
     else if (c->state == CONVERSATION_RELAYING)
         relaying_drained(c);

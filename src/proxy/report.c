@@ -22,6 +22,9 @@ static const char *const reasons[] = {
     [END_TIMEOUT_LOGIN] = "login_timeout",
     [END_TIMEOUT_IDLE] = "idle_timeout",
     [END_MAX_CONNECTIONS] = "max_connections",
+    [END_MAX_PENDING] = "max_pending_logins",
+    [END_MAX_PER_IP] = "max_connections_per_ip",
+    [END_MAX_HANDSHAKES] = "handshakes_per_second",
     [END_PROTOCOL] = "protocol",
     [END_SHUTDOWN] = "shutdown",
     [END_NO_MEMORY] = "no_memory",
@@ -49,7 +52,7 @@ bool report_begin(struct log_line *line, const struct conversation *c, enum log_
         return false;
     put_head(line, c);
     if (event == EVENT_BACKEND_CONNECT_OK || event == EVENT_BACKEND_CONNECT_FAILED)
-        log_text(line, "backend", c->rw->route->settings->backend.address);
+        log_text(line, "backend", c->target != NULL ? c->target->text : NULL);
     return true;
 }
 
@@ -112,7 +115,7 @@ void report_end(const struct conversation *c)
     log_text(&line, "negotiation", negotiations[c->negotiation]);
     put_client_tls(&line, leg_facts(&c->client.leg));
     if (c->holds_session) {
-        log_text(&line, "backend", c->rw->route->settings->backend.address);
+        log_text(&line, "backend", c->target != NULL ? c->target->text : NULL);
         put_backend_tls(&line, leg_facts(&c->backend.leg));
     }
     put_session(&line, c, loop_now_us(c->rw->worker->loop));
@@ -153,7 +156,7 @@ void report_handshake_failed(const struct conversation *c, bool is_client,
     log_text(&line, "leg", is_client ? "client" : "backend");
     log_text(&line, "phase", conversation_state_name(c->state));
     if (!is_client)
-        log_text(&line, "backend", c->rw->route->settings->backend.address);
+        log_text(&line, "backend", c->target != NULL ? c->target->text : NULL);
     put_alerts(&line, is_client ? c->client.leg.tls : c->backend.leg.tls);
     log_failure(&line, why);
     log_end(&line);

@@ -2,6 +2,7 @@
 #include "proxy/route.h"
 
 #include "io/address.h"
+#include "proxy/settings_files.h"
 
 #include <stdlib.h>
 
@@ -12,30 +13,6 @@ static void tell(struct conf_problems *problems, const struct route_settings *se
 {
     settings_problem(problems, false, settings, setting, "%s%s%s", why->text,
                      why->hint[0] != '\0' ? "; " : "", why->hint);
-}
-
-static struct identity *load_identity(const struct route_settings *settings,
-                                      const char *setting, const char *cert, const char *key,
-                                      struct conf_problems *problems)
-{
-    struct identity_files files = { .cert = cert, .key = key };
-    struct failure        why = { 0 };
-    struct identity      *identity = identity_load(&files, &why);
-
-    if (identity == NULL)
-        tell(problems, settings, setting, &why);
-    return identity;
-}
-
-static struct trust *load_trust(const struct route_settings *settings, const char *setting,
-                                const char *file, struct conf_problems *problems)
-{
-    struct failure why = { 0 };
-    struct trust  *trust = trust_load(file, &why);
-
-    if (trust == NULL)
-        tell(problems, settings, setting, &why);
-    return trust;
 }
 
 /* Makes the policy and lets go of what it holds by itself now. */
@@ -66,11 +43,8 @@ static struct tls_policy *load_client_policy(const struct route_settings *settin
               .role = TLS_SERVER,
               .peer_check = asks ? TLS_PEER_CHAIN : TLS_PEER_ANY,
               .max_record_bytes = listener->max_record_bytes,
-              .identity = load_identity(settings, "listener.server_cert", listener->server_cert,
-                                        listener->server_key, problems),
-              .trust = asks
-                           ? load_trust(settings, "listener.client_ca", listener->client_ca, problems)
-                           : NULL,
+              .identity = settings_load_identity(settings, SECTION_LISTENER, problems),
+              .trust = asks ? settings_load_trust(settings, SECTION_LISTENER, problems) : NULL,
     };
 
     return make_policy(settings, "listener.server_cert", &options,
@@ -91,10 +65,9 @@ static struct tls_policy *load_backend_policy(const struct route_settings *setti
     };
 
     if (verifies)
-        options.trust = load_trust(settings, "backend.root_ca", backend->root_ca, problems);
+        options.trust = settings_load_trust(settings, SECTION_BACKEND, problems);
     if (shows)
-        options.identity = load_identity(settings, "backend.client_cert", backend->client_cert,
-                                         backend->client_key, problems);
+        options.identity = settings_load_identity(settings, SECTION_BACKEND, problems);
     return make_policy(
         settings, "backend.sslmode", &options,
         (options.trust != NULL || !verifies) && (options.identity != NULL || !shows), problems);
@@ -111,48 +84,132 @@ static void set_stream_options(struct route *route)
     };
 }
 
+/* ---- addresses ---- */
+
+static void set_target(struct route *route, struct route_target *target, const char *text,
+                       struct conf_problems *problems)
+{
+    const struct backend_settings *backend = &route->settings->backend;
+    struct failure                 why = { 0 };
+
+    target->text = text;
+    if (address_split(text, target->host, sizeof target->host, &target->port, &target->is_unix,
+                      &why) != FAIL_NONE)
+        tell(problems, route->settings, "backend.address", &why);
+    target->verify_name = backend->verify_name != NULL ? backend->verify_name : target->host;
+    target->sni = backend->sni != NULL ? backend->sni : target->host;
+}
+
+static bool parse_networks(struct network **out, const struct conf_strings *list)
+{
+    struct failure ignored = { 0 }; /* proved by settings_check */
+
+    *out = calloc(list->count + 1, sizeof **out);
+    for (size_t i = 0; *out != NULL && i < list->count; i++)
+        if (network_parse(&(*out)[i], list->items[i], &ignored) != FAIL_NONE)
+            return false;
+    return *out != NULL;
+}
+
+static bool parse_sources(struct route *route, const struct conf_strings *list)
+{
+    route->sources = calloc(list->count + 1, sizeof *route->sources);
+    for (size_t i = 0; route->sources != NULL && i < list->count; i++)
+        if (!address_from_numeric(&route->sources[i], list->items[i], 0))
+            return false;
+    return route->sources != NULL;
+}
+
+static bool set_addresses(struct route *route, struct conf_problems *problems)
+{
+    const struct route_settings *settings = route->settings;
+    const struct conf_strings   *addresses = &settings->backend.addresses;
+
+    route->targets = calloc(addresses->count, sizeof *route->targets);
+    if (route->targets == NULL)
+        return false;
+    route->target_count = addresses->count;
+    for (size_t i = 0; i < addresses->count; i++)
+        set_target(route, &route->targets[i], addresses->items[i], problems);
+    return parse_networks(&route->allow, &settings->listener.allow) &&
+           parse_networks(&route->deny, &settings->listener.deny) &&
+           parse_sources(route, &settings->backend.source_address);
+}
+
+/* ---- tallies ---- */
+
+static struct route_tally *new_tally(void)
+{
+    struct route_tally *tally = calloc(1, sizeof *tally);
+
+    if (tally != NULL && (tally->by_ip = ip_counts_new()) == NULL) {
+        free(tally);
+        return NULL;
+    }
+    return tally;
+}
+
 static struct route_tally *hold_tally(const struct route *before)
 {
-    struct route_tally *tally = before != NULL ? before->tally : calloc(1, sizeof *tally);
+    struct route_tally *tally = before != NULL ? before->tally : new_tally();
 
     if (tally != NULL)
         atomic_fetch_add(&tally->holders, 1);
     return tally;
 }
 
+static void release_tally(struct route_tally *tally)
+{
+    if (tally == NULL || atomic_fetch_sub(&tally->holders, 1) > 1)
+        return;
+    ip_counts_free(tally->by_ip);
+    free(tally);
+}
+
+/* ---- routes ---- */
+
+static enum gate_policy gate_policy(int sslmode)
+{
+    switch (sslmode) {
+    case SSLMODE_DISABLE: return GATE_TLS_NEVER;
+    case SSLMODE_ALLOW:
+    case SSLMODE_PREFER: return GATE_TLS_OPTIONAL;
+    default: return GATE_TLS_REQUIRED;
+    }
+}
+
+static void load_policies(struct route *route, struct conf_problems *problems)
+{
+    const struct route_settings *settings = route->settings;
+
+    route->gate_policy = gate_policy(settings->listener.sslmode);
+    if (settings->listener.sslmode != SSLMODE_DISABLE)
+        route->client_policy = load_client_policy(settings, problems);
+    if (settings->backend.sslmode != SSLMODE_DISABLE)
+        route->backend_policy = load_backend_policy(settings, problems);
+    if (route->client_policy != NULL)
+        route->own_leaf = identity_leaf_der(tls_policy_options(route->client_policy)->identity);
+}
+
 struct route *route_new(const struct route_settings *settings, const struct route *before,
                         struct conf_problems *problems)
 {
-    struct route  *route = calloc(1, sizeof *route);
-    size_t         errors = problems->error_count;
-    struct failure why = { 0 };
+    struct route *route = calloc(1, sizeof *route);
+    size_t        errors = problems->error_count;
 
-    if (route == NULL || (route->tally = hold_tally(before)) == NULL) {
-        free(route);
+    if (route != NULL) {
+        route->settings = settings;
+        route->tally = hold_tally(before);
+        load_policies(route, problems);
+        set_stream_options(route);
+    }
+    if (route == NULL || route->tally == NULL || !set_addresses(route, problems))
         conf_problem_add(problems, false, settings->line, "route \"%s\": out of memory",
                          settings->name);
-        return NULL;
-    }
-    route->settings = settings;
-    route->gate_policy = GATE_TLS_NEVER;
-    if (settings->listener.sslmode != SSLMODE_DISABLE) {
-        route->gate_policy = GATE_TLS_REQUIRED;
-        route->client_policy = load_client_policy(settings, problems);
-    }
-    if (settings->backend.sslmode != SSLMODE_DISABLE)
-        route->backend_policy = load_backend_policy(settings, problems);
-    if (address_split(settings->backend.address, route->backend_host,
-                      sizeof route->backend_host, &route->backend_port, &route->backend_is_unix,
-                      &why) != FAIL_NONE)
-        tell(problems, settings, "backend.address", &why);
-    set_stream_options(route);
-    if (problems->error_count > errors) {
-        route_free(route);
-        return NULL;
-    }
-    if (route->client_policy != NULL)
-        route->own_leaf = identity_leaf_der(tls_policy_options(route->client_policy)->identity);
-    return route;
+    if (problems->error_count == errors)
+        return route;
+    route_free(route);
+    return NULL;
 }
 
 void route_free(struct route *route)
@@ -161,9 +218,33 @@ void route_free(struct route *route)
         return;
     tls_policy_release(route->client_policy);
     tls_policy_release(route->backend_policy);
-    if (atomic_fetch_sub(&route->tally->holders, 1) == 1)
-        free(route->tally);
+    release_tally(route->tally);
+    free(route->targets);
+    free(route->allow);
+    free(route->deny);
+    free(route->sources);
     free(route);
+}
+
+/* ---- limits ---- */
+
+static bool is_in(const struct network *networks, size_t count, const struct address *client)
+{
+    for (size_t i = 0; i < count; i++)
+        if (network_contains(&networks[i], client))
+            return true;
+    return false;
+}
+
+bool route_admits(const struct route *route, const struct address *client)
+{
+    const struct listener_settings *listener = &route->settings->listener;
+
+    if (address_is_unix(client))
+        return true;
+    if (listener->allow.count > 0 && !is_in(route->allow, listener->allow.count, client))
+        return false;
+    return !is_in(route->deny, listener->deny.count, client);
 }
 
 bool route_take_session(const struct route *route)
@@ -177,4 +258,32 @@ bool route_take_session(const struct route *route)
 void route_give_session(const struct route *route)
 {
     atomic_fetch_sub(&route->tally->sessions, 1);
+}
+
+bool route_take_handshake(const struct route *route, uint64_t now_us)
+{
+    uint64_t      limit = route->settings->limits.handshakes_per_second;
+    uint64_t      second = now_us / 1000000 << 32;
+    uint_fast64_t seen = atomic_load(&route->tally->handshakes);
+    uint_fast64_t next;
+
+    if (limit == 0)
+        return true;
+    do {
+        uint64_t begun = seen >> 32 == second >> 32 ? (uint32_t)seen : 0;
+
+        if (begun >= limit)
+            return false;
+        next = second | (begun + 1);
+    } while (!atomic_compare_exchange_weak(&route->tally->handshakes, &seen, next));
+    return true;
+}
+
+const struct address *route_source(const struct route *route)
+{
+    size_t count = route->settings->backend.source_address.count;
+
+    if (count == 0)
+        return NULL;
+    return &route->sources[atomic_fetch_add(&route->tally->next_source, 1) % count];
 }

@@ -11,7 +11,9 @@
 #define PGTLS_PROXY_ROUTE_H
 
 #include "io/loop.h"
+#include "io/network.h"
 #include "proxy/settings.h"
+#include "runtime/ip_counts.h"
 #include "session/gate.h"
 #include "tls/context.h"
 
@@ -20,20 +22,37 @@
 /* Shared by all workers and by every generation of a route; counted. */
 struct route_tally {
     atomic_uint          holders;
-    atomic_uint_fast64_t sessions;     /* past their startup packet */
+    atomic_uint_fast64_t sessions; /* past their startup packet */
+    atomic_uint_fast64_t pending;  /* not logged in yet */
+    atomic_uint_fast64_t
+        handshakes; /* begun: the second in the high half, how many in the low */
+    atomic_uint_fast64_t next_source; /* takes source_address in turn */
+    struct ip_counts    *by_ip;
     atomic_bool          binding_told; /* channel_binding was logged */
+};
+
+/* One address of the backend, as it is written. */
+struct route_target {
+    const char *text;
+    char        host[256]; /* name, numeric address, or socket path */
+    uint16_t    port;
+    bool        is_unix;
+    const char *verify_name;
+    const char *sni;
 };
 
 struct route {
     const struct route_settings *settings; /* borrowed from the generation */
     struct route_tally          *tally;
     enum gate_policy             gate_policy;
-    struct tls_policy           *client_policy;     /* NULL: plaintext only */
-    struct tls_policy           *backend_policy;    /* NULL: plaintext */
-    struct bytes                 own_leaf;          /* DER of the listener's; of its policy */
-    char                         backend_host[256]; /* name, numeric address, or socket path */
-    uint16_t                     backend_port;
-    bool                         backend_is_unix;
+    struct tls_policy           *client_policy;  /* NULL: plaintext only */
+    struct tls_policy           *backend_policy; /* NULL: plaintext */
+    struct bytes                 own_leaf;       /* DER of the listener's; of its policy */
+    struct route_target         *targets;        /* in the order to try them */
+    size_t                       target_count;
+    struct network              *allow; /* as many as the settings have */
+    struct network              *deny;
+    struct address              *sources; /* as many as the settings have */
     struct stream_options        stream_options;
 };
 
@@ -44,6 +63,15 @@ struct route {
 struct route *route_new(const struct route_settings *settings, const struct route *before,
                         struct conf_problems *problems);
 void          route_free(struct route *route); /* NULL is fine */
+
+/* Whether listener.allow and listener.deny let this client in. */
+bool route_admits(const struct route *route, const struct address *client);
+
+/* One of handshakes_per_second, at this time; false where none is left. */
+bool route_take_handshake(const struct route *route, uint64_t now_us);
+
+/* source_address in turn; NULL: the system chooses. */
+const struct address *route_source(const struct route *route);
 
 /* Takes one of max_connections; false where none is left. */
 bool route_take_session(const struct route *route);

@@ -36,6 +36,7 @@ struct route_worker *route_worker_new(struct generation *generation, const struc
     rw->worker = worker;
     rw->generation = generation_hold(generation);
     rw->route = route;
+    rw->unproved_end = &rw->unproved;
     rw->drain_deadline.expired = on_drain_deadline;
     rw->listeners = calloc(route->settings->listener.bind_address.count, sizeof *rw->listeners);
     if (rw->listeners == NULL)

@@ -10,6 +10,7 @@
 #ifndef PGTLS_PROXY_ROUTE_WORKER_H
 #define PGTLS_PROXY_ROUTE_WORKER_H
 
+#include "proxy/backoff.h"
 #include "proxy/generation.h"
 #include "runtime/worker.h"
 #include "tls/context.h"
@@ -33,6 +34,10 @@ struct route_worker {
     struct route_listener  *listeners;
     size_t                  listener_count;
     struct conversation    *conversations;
+    struct conversation    *unproved; /* oldest first: those that a flood pushes out */
+    struct conversation   **unproved_end;
+    struct backoff          backoff;
+    uint64_t                flood_told_us; /* limit.reached for a flood: once a second */
     struct loop_timer       drain_deadline;
     /* Not serving any more, and the last conversation ended: it may be freed from here. */
     void (*emptied)(struct route_worker *rw);

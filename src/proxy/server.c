@@ -157,7 +157,7 @@ static void log_listeners(const struct server *server)
             log_text(&line, "route", settings->name);
             log_text(&line, "address", address);
             log_text(&line, "sslmode", sslmode_name((enum sslmode)settings->listener.sslmode));
-            log_text(&line, "backend", settings->backend.address);
+            log_text(&line, "backend", settings->backend.addresses.items[0]);
             log_text(&line, "backend_sslmode",
                      sslmode_name((enum sslmode)settings->backend.sslmode));
             log_end(&line);

@@ -14,12 +14,16 @@
 enum sslmode {
     SSLMODE_UNSET, /* before the defaults are worked out; never after settings_load() */
     SSLMODE_DISABLE,
+    SSLMODE_ALLOW,
+    SSLMODE_PREFER,
     SSLMODE_REQUIRE,
     SSLMODE_VERIFY_CA,
     SSLMODE_VERIFY_FULL,
 };
 
 enum route_protocol { PROTOCOL_POSTGRESQL };
+
+enum client_name { CLIENT_NAME_CN };
 
 enum cancel_policy { CANCEL_UNSET, CANCEL_ALLOW, CANCEL_TLS_ONLY };
 
@@ -31,24 +35,31 @@ struct listener_settings {
     char               *server_cert;  /* paths are absolute here */
     char               *server_key;
     char               *client_ca;
+    int                 client_name; /* enum client_name */
+    struct conf_strings allow;       /* networks; none: everybody */
+    struct conf_strings deny;
     int                 cancel; /* enum cancel_policy; the default is worked out */
     uint64_t            max_record_bytes;
     uint64_t            unix_socket_mode;
 };
 
 struct backend_settings {
-    char *address; /* "host:port", "unix:/path" */
-    int   sslmode;
-    int   tls_enabled; /* -1 not said, 0, 1 */
-    char *root_ca;     /* absolute path, or "system" */
-    char *client_cert;
-    char *client_key;
-    char *verify_name; /* default: host of address */
-    char *sni;         /* default: host of address; "" announces none */
+    struct conf_strings addresses; /* "host:port", "unix:/path", in the order to try them */
+    struct conf_strings source_address;
+    int                 sslmode;
+    int                 tls_enabled; /* -1 not said, 0, 1 */
+    char               *root_ca;     /* absolute path, or "system" */
+    char               *client_cert;
+    char               *client_key;
+    char               *verify_name; /* NULL: host of the address */
+    char               *sni;         /* NULL: host of the address; "" announces none */
 };
 
 struct limit_settings {
     uint64_t max_connections;
+    uint64_t max_pending_logins;
+    uint64_t max_connections_per_ip; /* 0: no limit */
+    uint64_t handshakes_per_second;  /* 0: no limit */
     uint64_t first_byte_timeout_us;
     uint64_t handshake_timeout_us;
     uint64_t connect_timeout_us;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "proxy/settings_check.h"
 
-#include "io/address.h"
+#include "io/network.h"
 #include "proxy/settings_table.h"
 
 #include <ctype.h>
@@ -168,9 +168,9 @@ static int default_listener_mode(const struct check *check, struct address_kinds
 
 static void check_plaintext_listener(const struct check *check)
 {
-    static const char *const useless[] = { "listener.server_cert", "listener.server_key",
-                                           "listener.client_ca", "listener.max_record_size",
-                                           NULL };
+    static const char *const useless[] = { "listener.server_cert",     "listener.server_key",
+                                           "listener.client_ca",       "listener.client_name",
+                                           "listener.max_record_size", NULL };
 
     refuse_each(check, useless,
                 "has no effect with sslmode \"disable\"; leave it out, or write sslmode "
@@ -204,11 +204,13 @@ static void check_tls_listener(const struct check *check, struct address_kinds k
                "\"%s\" needs client_ca; name the file of the authorities that sign client "
                "certificates",
                mode);
-    if (listener->sslmode == SSLMODE_REQUIRE && has(check, "listener.client_ca"))
-        warn(
-            check, "listener.client_ca",
-            "client certificates are optional with sslmode \"require\"; write \"verify-ca\" or "
-            "\"verify-full\" to demand them");
+    if (!verifies(listener->sslmode) && has(check, "listener.client_ca"))
+        warn(check, "listener.client_ca",
+             "client certificates are optional with sslmode \"require\" and weaker; write "
+             "\"verify-ca\" or \"verify-full\" to demand them");
+    if (listener->sslmode != SSLMODE_VERIFY_FULL && has(check, "listener.client_name"))
+        refuse(check, "listener.client_name",
+               "has no effect with sslmode \"%s\"; only \"verify-full\" compares names", mode);
 }
 
 static void check_listener(const struct check *check)
@@ -242,34 +244,45 @@ static bool is_host_name(const char *name)
     return true;
 }
 
-/* What the address of the backend is. */
-struct backend_place {
-    char host[LONGEST_HOST];
-    bool is_good;
-    bool is_unix;
-    bool is_ip;
-    bool is_local;
+/* What the addresses of the backend are. */
+struct backend_places {
+    const char *unix_socket; /* one of them, or NULL */
+    bool        are_good;
+    bool        are_local; /* all of them */
 };
 
-static struct backend_place backend_place(const struct check *check)
+static void look_at_place(const struct check *check, const char *text,
+                          struct backend_places *places)
 {
-    const char          *text = check->route->backend.address;
-    struct backend_place place = { .is_good = false };
-    struct address       address;
-    uint16_t             port;
+    char           host[LONGEST_HOST];
+    struct address address;
+    uint16_t       port;
+    bool           is_unix = false, is_ip;
 
-    if (text == NULL || !is_good_port(check, "backend.address", text))
-        return place;
-    place.is_good = address_split(text, place.host, sizeof place.host, &port, &place.is_unix,
-                                  NULL) == FAIL_NONE;
-    place.is_ip = address_parse(&address, text, NULL) == FAIL_NONE && !place.is_unix;
-    if (!place.is_ip && !place.is_unix && !is_host_name(place.host)) {
-        refuse(check, "backend.address", "\"%s\" is not a host name", place.host);
-        place.is_good = false;
+    if (!is_good_port(check, "backend.address", text) ||
+        address_split(text, host, sizeof host, &port, &is_unix, NULL) != FAIL_NONE) {
+        places->are_good = false;
+        return;
     }
-    place.is_local = place.is_unix || (place.is_ip && address_is_loopback(&address)) ||
-                     strcmp(place.host, "localhost") == 0;
-    return place;
+    is_ip = address_parse(&address, text, NULL) == FAIL_NONE && !is_unix;
+    if (!is_ip && !is_unix && !is_host_name(host)) {
+        refuse(check, "backend.address", "\"%s\" is not a host name", host);
+        places->are_good = false;
+    }
+    if (is_unix)
+        places->unix_socket = text;
+    if (!is_unix && !(is_ip && address_is_loopback(&address)) && strcmp(host, "localhost") != 0)
+        places->are_local = false;
+}
+
+static struct backend_places backend_places(const struct check *check)
+{
+    const struct conf_strings *list = &check->route->backend.addresses;
+    struct backend_places      places = { .are_good = list->count > 0, .are_local = true };
+
+    for (size_t i = 0; i < list->count; i++)
+        look_at_place(check, list->items[i], &places);
+    return places;
 }
 
 static const char *backend_mode_setting(const struct check *check)
@@ -293,7 +306,7 @@ static void check_tls_enabled(const struct check *check)
                sslmode_name((enum sslmode)backend->sslmode));
 }
 
-static int default_backend_mode(const struct check *check, const struct backend_place *place)
+static int default_backend_mode(const struct check *check, const struct backend_places *places)
 {
     const struct backend_settings *backend = &check->route->backend;
 
@@ -301,7 +314,7 @@ static int default_backend_mode(const struct check *check, const struct backend_
         return backend->tls_enabled == 1 ? SSLMODE_VERIFY_FULL : SSLMODE_DISABLE;
     if (has(check, "backend.root_ca"))
         return SSLMODE_VERIFY_FULL;
-    if (place->is_local)
+    if (places->are_local)
         return SSLMODE_DISABLE;
     refuse(check, "backend.sslmode",
            "missing; set root_ca for \"verify-full\", or write sslmode = \"disable\" for "
@@ -320,20 +333,24 @@ static void check_plaintext_backend(const struct check *check)
                 "\"verify-full\"");
 }
 
-static void check_tls_backend(const struct check *check, const struct backend_place *place)
+static void check_tls_backend(const struct check *check, const struct backend_places *places)
 {
     const struct backend_settings *backend = &check->route->backend;
     const char                    *mode = sslmode_name((enum sslmode)backend->sslmode);
 
-    if (place->is_unix)
+    if (places->unix_socket != NULL)
         refuse(check, "backend.address",
                "\"%s\" takes no TLS, but sslmode is \"%s\"; write sslmode = \"disable\"",
-               backend->address, mode);
+               places->unix_socket, mode);
     if (verifies(backend->sslmode) && !has(check, "backend.root_ca"))
         refuse(check, backend_mode_setting(check),
                "\"%s\" needs root_ca; name the file of the authorities that sign the server's "
                "certificate, or \"system\"",
                mode);
+    if (backend->sslmode == SSLMODE_ALLOW || backend->sslmode == SSLMODE_PREFER)
+        warn(check, "backend.sslmode",
+             "\"allow\" and \"prefer\" go on in plaintext where the server, or whoever answers "
+             "in its place, says so; set root_ca and write \"verify-full\"");
     if (backend->sslmode == SSLMODE_REQUIRE && !has(check, "backend.root_ca"))
         warn(check, "backend.sslmode",
              "\"require\" without root_ca encrypts but does not authenticate the server; set "
@@ -357,35 +374,54 @@ static void check_sni(const struct check *check)
         refuse(check, "backend.sni", "\"%s\" is not a host name; \"\" announces none", sni);
 }
 
-/* What to verify and to announce, where the file does not say it. */
-static void set_names(const struct check *check, const struct backend_place *place)
-{
-    struct backend_settings *backend = &check->route->backend;
+/* ---- networks and addresses of clients and ours ---- */
 
-    if (backend->verify_name == NULL && !place->is_unix)
-        backend->verify_name = strdup(place->host);
-    if (backend->sni == NULL)
-        backend->sni = strdup(place->is_ip || place->is_unix ? "" : place->host);
-    if ((backend->verify_name == NULL && !place->is_unix) || backend->sni == NULL)
-        refuse(check, "backend.address", "out of memory");
+static void check_networks(const struct check *check, const char *setting,
+                           const struct conf_strings *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct failure why = { 0 };
+        struct network network;
+
+        if (network_parse(&network, list->items[i], &why) != FAIL_NONE)
+            refuse_for(check, setting, &why);
+    }
+}
+
+static void check_sources(const struct check *check, const struct backend_places *places)
+{
+    const struct conf_strings *list = &check->route->backend.source_address;
+
+    for (size_t i = 0; i < list->count; i++) {
+        struct address address;
+
+        if (!address_from_numeric(&address, list->items[i], 0))
+            refuse(check, "backend.source_address",
+                   "\"%s\" is not an IP address; write one of this machine, without a port",
+                   list->items[i]);
+    }
+    if (list->count > 0 && places->unix_socket != NULL)
+        refuse(check, "backend.source_address",
+               "has no effect with the Unix socket \"%s\"; leave it out", places->unix_socket);
 }
 
 static void check_backend(const struct check *check)
 {
     struct backend_settings *backend = &check->route->backend;
-    struct backend_place     place = backend_place(check);
+    struct backend_places    places = backend_places(check);
 
     check_tls_enabled(check);
-    if (!place.is_good || (backend->sslmode == SSLMODE_UNSET && has(check, "backend.sslmode")))
+    check_sources(check, &places);
+    if (!places.are_good ||
+        (backend->sslmode == SSLMODE_UNSET && has(check, "backend.sslmode")))
         return;
     if (backend->sslmode == SSLMODE_UNSET)
-        backend->sslmode = default_backend_mode(check, &place);
+        backend->sslmode = default_backend_mode(check, &places);
     if (backend->sslmode == SSLMODE_DISABLE)
         check_plaintext_backend(check);
     else if (backend->sslmode != SSLMODE_UNSET)
-        check_tls_backend(check, &place);
+        check_tls_backend(check, &places);
     check_sni(check);
-    set_names(check, &place);
 }
 
 /* ---- limits ---- */
@@ -406,6 +442,8 @@ void settings_check_route(struct route_settings *route, struct conf_problems *pr
     struct check check = { route, problems };
 
     check_listener(&check);
+    check_networks(&check, "listener.allow", &route->listener.allow);
+    check_networks(&check, "listener.deny", &route->listener.deny);
     check_backend(&check);
     check_limits(&check);
 }

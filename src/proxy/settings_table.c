@@ -29,11 +29,20 @@ static const struct option_choice protocols[] = {
 
 static const struct option_choice sslmodes[] = {
     { "disable", SSLMODE_DISABLE, NULL },
-    { "allow", 0, NOT_YET "; write \"require\" or stronger, or \"disable\"" },
-    { "prefer", 0, NOT_YET "; write \"require\" or stronger, or \"disable\"" },
+    { "allow", SSLMODE_ALLOW, NULL },
+    { "prefer", SSLMODE_PREFER, NULL },
     { "require", SSLMODE_REQUIRE, NULL },
     { "verify-ca", SSLMODE_VERIFY_CA, NULL },
     { "verify-full", SSLMODE_VERIFY_FULL, NULL },
+    { NULL, 0, NULL },
+};
+
+static const struct option_choice client_names[] = {
+    { "CN", CLIENT_NAME_CN, NULL },
+    { "DN", 0, NOT_YET "; \"CN\" is" },
+    { "SAN-DNS", 0, NOT_YET "; \"CN\" is" },
+    { "SAN-URI", 0, NOT_YET "; \"CN\" is" },
+    { "SAN-EMAIL", 0, NOT_YET "; \"CN\" is" },
     { NULL, 0, NULL },
 };
 
@@ -126,10 +135,11 @@ static const struct option listener_rows[] = {
       .sample = "\"verify-full\"",
       .is_in_sample = true,
       .help =
-          "What clients must do. disable: plaintext only. require: TLS. verify-ca: TLS and a "
+          "What clients must do. disable: plaintext only. allow: plaintext or TLS. prefer: the "
+          "same, and plaintext clients are logged. require: TLS. verify-ca: TLS and a "
           "certificate that chains to client_ca. verify-full: and whose common name is the "
-          "user that logs in. With require, client_ca makes certificates optional: one that "
-          "is presented is verified." },
+          "user that logs in. With require and weaker, client_ca makes certificates optional: "
+          "one that is presented is verified." },
     { .name = "mtls",
       .type = OPTION_SWITCH,
       .field = AT(mtls),
@@ -170,6 +180,31 @@ static const struct option listener_rows[] = {
       .help =
           "PEM file of the authorities that sign client certificates. A certificate that is "
           "presented is always verified with it. Needed by verify-ca and verify-full." },
+    { .name = "client_name",
+      .type = OPTION_CHOICE,
+      .field = AT(client_name),
+      .preset = "CN",
+      .choices = client_names,
+      .help = "What verify-full compares with the user that logs in: CN is the common name of "
+              "the certificate, byte for byte, without wildcards." },
+    { .name = "allow",
+      .type = OPTION_STRING_LIST,
+      .field = AT(allow),
+      .min = 1,
+      .max = 64,
+      .default_text = "everybody",
+      .sample = "[\"10.0.0.0/8\", \"::1\"]",
+      .help =
+          "Networks whose clients may connect; others are closed without a word. Clients of "
+          "a Unix socket always may." },
+    { .name = "deny",
+      .type = OPTION_STRING_LIST,
+      .field = AT(deny),
+      .min = 1,
+      .max = 64,
+      .default_text = "nobody",
+      .sample = "[\"10.6.6.0/24\"]",
+      .help = "Networks whose clients are closed without a word, even if allow has them." },
     { .name = "cancel",
       .type = OPTION_CHOICE,
       .field = AT(cancel),
@@ -195,16 +230,26 @@ static const struct option listener_rows[] = {
 #define AT(field) offsetof(struct backend_settings, field)
 static const struct option backend_rows[] = {
     { .name = "address",
-      .type = OPTION_ADDRESS,
-      .field = AT(address),
+      .type = OPTION_ADDRESS_LIST,
+      .field = AT(addresses),
       .min = 1,
       .max = LONGEST_ADDRESS,
       .is_required = true,
       .sample = "\"db.example.com:5432\"",
       .is_in_sample = true,
       .help = "The PostgreSQL server: \"HOST:PORT\", \"[IPV6]:PORT\" or \"unix:/PATH\" of its "
-              "socket. "
-              "A name is resolved for every new connection." },
+              "socket; or a list of them, tried in order. A name is resolved for every new "
+              "connection and may stand for several addresses. One that failed is tried last "
+              "for a while: a second, then twice as long each time, at most half a minute." },
+    { .name = "source_address",
+      .type = OPTION_STRING_LIST,
+      .field = AT(source_address),
+      .min = 1,
+      .max = 64,
+      .default_text = "the system chooses",
+      .sample = "[\"10.0.0.7\", \"10.0.0.8\"]",
+      .help = "The address, or addresses in turn, that connections to the server come from; "
+              "several carry more than 60,000 connections to one server." },
     { .name = "sslmode",
       .type = OPTION_CHOICE,
       .field = AT(sslmode),
@@ -213,9 +258,12 @@ static const struct option backend_rows[] = {
                       "sockets; otherwise it must be written",
       .sample = "\"verify-full\"",
       .is_in_sample = true,
-      .help = "disable: plaintext. require: TLS; the server's certificate is verified as with "
-              "verify-ca if root_ca is set, and not at all if it is not. verify-ca: TLS and a "
-              "certificate that chains to root_ca. verify-full: and that is for verify_name." },
+      .help =
+          "disable: plaintext. allow: plaintext, and TLS if the server refuses that. prefer: "
+          "TLS, and plaintext if the server has none. require: TLS; the server's certificate "
+          "is verified as with "
+          "verify-ca if root_ca is set, and not at all if it is not. verify-ca: TLS and a "
+          "certificate that chains to root_ca. verify-full: and that is for verify_name." },
     { .name = "tls_enabled",
       .type = OPTION_SWITCH,
       .field = AT(tls_enabled),
@@ -286,6 +334,30 @@ static const struct option limit_rows[] = {
       .max = 1000000,
       .help =
           "Client connections at one time. One more is refused with a proper error (53300)." },
+    { .name = "max_pending_logins",
+      .type = OPTION_NUMBER,
+      .field = AT(max_pending_logins),
+      .preset = "1000",
+      .min = 1,
+      .max = 1000000,
+      .help =
+          "Connections that have not logged in yet, counted apart. Beyond it the oldest that "
+          "has not finished TLS is closed." },
+    { .name = "max_connections_per_ip",
+      .type = OPTION_NUMBER,
+      .field = AT(max_connections_per_ip),
+      .preset = "0",
+      .max = 1000000,
+      .help = "Connections from one client address; 0 is no limit. One more is refused with a "
+              "proper error (53300), or closed where the protocol has none." },
+    { .name = "handshakes_per_second",
+      .type = OPTION_NUMBER,
+      .field = AT(handshakes_per_second),
+      .preset = "0",
+      .max = 1000000,
+      .help =
+          "TLS handshakes with clients that are begun in one second; 0 is no limit. One more "
+          "is refused (53300)." },
     DURATION_ROW(first_byte_timeout, "10s", MS, HOURS,
                  "From the accept to the client's first byte."),
     DURATION_ROW(handshake_timeout, "10s", MS, HOURS,

@@ -20,6 +20,8 @@ static const struct log_event_row rows[EVENT_COUNT] = {
     [EVENT_CONNECTION_END] = { "connection.end", LOG_INFO,
                                "A connection ended: who, how, how long and why." },
     [EVENT_CLIENT_ACCEPT] = { "client.accept", LOG_DEBUG, "A client connected." },
+    [EVENT_CLIENT_PLAINTEXT] = { "client.plaintext", LOG_INFO,
+                                 "A client of a listener with sslmode prefer came without TLS." },
     [EVENT_TLS_HANDSHAKE_OK] = { "tls.handshake.ok", LOG_DEBUG,
                                  "A handshake of either leg finished." },
     [EVENT_TLS_HANDSHAKE_FAILED] = { "tls.handshake.failed", LOG_WARN,

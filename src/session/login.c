@@ -54,6 +54,7 @@ static enum login_verdict on_authentication(struct login *login, struct bytes me
         buf_put(out, message);
         return LOGIN_WANT_MORE;
     }
+    login->auth_seen = true;
     login->authenticated |= code == AUTH_OK;
     login->plus_offered = sasl_offers_plus(message);
     login->plus_stripped = false;

@@ -40,6 +40,7 @@ struct login {
     struct login_legs legs;
     struct buf        held;            /* of a message that must be seen whole */
     uint32_t          pass_left;       /* body bytes of one that passes unseen */
+    bool              auth_seen;       /* an Authentication message of any kind */
     bool              authenticated;   /* AuthenticationOk was seen */
     bool              plus_offered;    /* by the server, in the exchange under way */
     bool              plus_stripped;   /* false although offered: the list had nothing else */
