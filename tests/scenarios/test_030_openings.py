@@ -10,7 +10,7 @@ import pytest
 from peers import wire
 from peers.backend import accept_login, record_everything
 from peers.proxy import route
-from peers.stream import connect
+from peers.stream import Truncated, connect
 
 
 @pytest.fixture
@@ -249,7 +249,10 @@ def test_an_impossible_length_inside_tls_is_closed(tls_only, secret, certs, leng
         client.ask_for_tls()
         client.start_tls(certs.client(), server_hostname="localhost")
         client.send(struct.pack("!II", length, wire.PROTOCOL_3_0))
-        assert client.rest() == b""
+        try:
+            assert client.rest() == b""
+        except Truncated:
+            pass
     assert secret.accepted == 0
 
 

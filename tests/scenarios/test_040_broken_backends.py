@@ -45,7 +45,7 @@ def test_bytes_behind_s_end_the_attempt_and_no_startup_is_sent(behind, junk):
         stream.send(b"S" + junk)
         tell(stream.rest())
 
-    server, one = behind(script)
+    server, one = behind(script, handshake_timeout="1s")
     error, _ = refusal(one.port)
     assert_told_without_secrets(error, server.address)
     assert b"alice" not in server.wait()[0]

@@ -4,7 +4,7 @@ import socket
 import threading
 
 from peers import wire
-from peers.stream import Stream, free_port
+from peers.stream import Stream, Truncated, free_port
 
 
 class FakeBackend:
@@ -44,7 +44,7 @@ class FakeBackend:
     def _serve(self, stream):
         try:
             self.script(stream, self.tell)
-        except (OSError, EOFError, TypeError) as error:
+        except (OSError, EOFError, TypeError, Truncated) as error:
             self.tell(error)
         finally:
             stream.close()

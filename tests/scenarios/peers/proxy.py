@@ -75,9 +75,9 @@ class Proxy:
                 if line.startswith("{"):
                     self.events.append(json.loads(line))
                 self.changed.notify_all()
+        self.process.stderr.close()
         with self.changed:
-            self.lines.append("")           # wakes those who wait for a log that ended
-            self.changed.notify_all()
+            self.changed.notify_all()       # wakes those who wait for a log that ended
 
     # what it listens on
 
@@ -179,7 +179,7 @@ def route(backend, listener=None, limits=None, name="orders"):
     if "server_cert" not in (listener or {}):
         address["sslmode"] = "disable"
     return {"name": name, "listener": {**address, **(listener or {})}, "backend": backend,
-            "limits": {"drain_timeout": "2s", **(limits or {})}}
+            "limits": {"max_connections": 1000, "drain_timeout": "2s", **(limits or {})}}
 
 
 def sanitized():
