@@ -1,0 +1,61 @@
+#!/bin/sh
+# SPDX-License-Identifier: PostgreSQL
+# Makes a Debian 13 tree, once: PostgreSQL 17 and its clients beside those of this machine.
+#
+#     tools/trixie_tree.sh                 makes it if it is missing, prints its folder
+#     tools/trixie_tree.sh run WORD...     runs a command of the tree; /tmp and loopback are ours
+#
+# The folder is $PGTLS_TRIXIE, or /var/tmp/pgtls-trixie.  Root only.
+set -eu
+
+tree=${PGTLS_TRIXIE:-/var/tmp/pgtls-trixie}
+mirror=${PGTLS_DEBIAN:-http://deb.debian.org/debian}
+packages="postgresql-17 postgresql-client-17 openssl util-linux
+          python3 python3-psycopg python3-psycopg2"
+
+# What is mounted here is seen by this process and its children only, and ends with them.
+if [ "${1-}" = run ]; then
+    shift
+    exec unshare --mount sh -c '
+        tree=$1
+        shift
+        mount --rbind /proc "$tree/proc"
+        mount --rbind /dev "$tree/dev"
+        mount --bind /tmp "$tree/tmp"
+        exec chroot "$tree" "$@"' sh "$tree" "$@"
+fi
+
+if [ -e "$tree/complete" ]; then
+    echo "$tree"
+    exit 0
+fi
+if [ "$(id -u)" -ne 0 ]; then
+    echo "trixie_tree.sh: only root can make $tree" >&2
+    exit 1
+fi
+command -v debootstrap >/dev/null || {
+    apt-get -q update
+    apt-get -q -y install --no-install-recommends debootstrap
+} >&2 </dev/null
+
+new=$tree.new
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+quietly()
+{
+    "$@" >"$output" 2>&1 </dev/null || { tail -50 "$output" >&2; exit 1; }
+}
+
+rm -rf --one-file-system "$new"
+quietly debootstrap --variant=minbase trixie "$new" "$mirror"
+# Nobody asked for a cluster of Debian's, nor for a service.
+printf '#!/bin/sh\nexit 101\n' >"$new/usr/sbin/policy-rc.d"
+chmod 755 "$new/usr/sbin/policy-rc.d"
+mkdir -p "$new/etc/postgresql-common/createcluster.d"
+echo 'create_main_cluster = false' >"$new/etc/postgresql-common/createcluster.d/none.conf"
+quietly env PGTLS_TRIXIE="$new" DEBIAN_FRONTEND=noninteractive "$0" run \
+    apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends $packages
+chroot "$new" apt-get clean
+: >"$new/complete"
+mv "$new" "$tree"
+echo "$tree"
