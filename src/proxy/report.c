@@ -142,6 +142,7 @@ static void put_alerts(struct log_line *line, const struct tls_engine *engine)
 {
     if (engine == NULL)
         return;
+    log_text(line, "sni", tls_engine_facts(engine)->sni);
     log_text(line, "alert_sent", tls_alert_name(tls_engine_alert_sent(engine)));
     log_text(line, "alert_received", tls_alert_name(tls_engine_alert_received(engine)));
 }
