@@ -5,6 +5,7 @@
 #   - `make WORD` and a path of this tree, written in backquotes, exist
 #   - README.md and ARCHITECTURE.md name every folder of src/
 #   - every source says its licence in its first lines
+#   - docs/matrix.md is what the table of the matrix prints
 set -eu
 cd "${1:-$(dirname "$0")/..}"
 status=0
@@ -14,7 +15,8 @@ complain()
     status=1
 }
 
-documents=$(find . -name '*.md' -not -path './build*' -not -path './.git/*' -not -path './tmp/*' |
+documents=$(find . -name '*.md' -not -path './build*' -not -path './.git/*' -not -path './tmp/*' \
+    -not -path '*/node_modules/*' |
     sed 's,^\./,,' | sort)
 
 for document in $documents; do
@@ -38,8 +40,9 @@ for folder in $(sed 's/#.*//; s/:.*//' src/LAYERS); do
 done
 
 for file in $(find src include tests tools fuzz -name '*.[ch]' -o -name '*.cpp' -o -name '*.py' \
-    -o -name '*.sh' | sort); do
+    -o -name '*.sh' -o -name '*.java' -o -name '*.js' | grep -v /node_modules/ | sort); do
     head -3 "$file" | grep -q 'SPDX-License-Identifier: PostgreSQL' ||
         complain "$file: no SPDX line"
 done
+python3 -B tests/matrix/table.py --check || status=1
 exit $status

@@ -10,7 +10,8 @@ set -eu
 build="gcc g++ libc6-dev make meson ninja-build pkgconf
        libssl-dev libc-ares-dev libjansson-dev libtomlplusplus-dev"
 demo="$build openssl util-linux postgresql postgresql-client"
-tests="$demo libcmocka-dev binutils procps python3 python3-pytest python3-psycopg python3-psycopg2"
+tests="$demo libcmocka-dev binutils procps python3 python3-pytest python3-psycopg python3-psycopg2
+       nodejs npm default-jdk-headless libpostgresql-jdbc-java debootstrap"
 ci="$tests git clang clang-format libclang-rt-dev llvm"
 
 case ${1-} in
@@ -26,6 +27,12 @@ is_installed()
     case $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) in
     installed) return 0 ;;
     esac
+    # Not Debian's own, but as good.
+    case $1 in
+    nodejs) command -v node >/dev/null && return ;;
+    npm) command -v npm >/dev/null && return ;;
+    default-jdk-headless) command -v javac >/dev/null && return ;;
+    esac
     # A library may be there under its new name (libssl3t64), a server without its metapackage.
     [ "$1" = postgresql ] && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1
 }
@@ -35,11 +42,21 @@ if ! command -v dpkg-query >/dev/null; then
     exit 1
 fi
 
+# node-postgres, for the matrix of clients: from the lock file, again only when that is newer.
+node_packages()
+{
+    case $wanted in *npm*) ;; *) return 0 ;; esac
+    node=$(dirname "$0")/../tests/matrix/node
+    [ "$node/node_modules/.package-lock.json" -nt "$node/package-lock.json" ] && return 0
+    echo "installing: the packages of tests/matrix/node"
+    npm ci --prefix "$node" --no-audit --no-fund --ignore-scripts --loglevel=error </dev/null
+}
+
 missing=
 for package in $wanted; do
     is_installed "$package" || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
+[ -n "$missing" ] || { node_packages; exit 0; }
 
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
@@ -80,3 +97,4 @@ case " $missing " in
     ;;
 esac
 quietly apt install --no-install-recommends $missing
+node_packages

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: PostgreSQL
 """Runs the tests, one line a step, and ends with the sum.
 
-    tools/run_tests.py quick     unit tests, house rules, quick scenarios     (make test)
-    tools/run_tests.py long      the scenarios that take long                 (make test-long)
+    tools/run_tests.py quick     unit tests, house rules, quick scenarios, the quick part of the
+                                 matrix of clients                            (make test)
+    tools/run_tests.py long      the scenarios that take long, the whole matrix  (make test-long)
     tools/run_tests.py ci        all of it, with both compilers and sanitizers  (.ci/run)
 
 The output of a step that failed is printed; the others leave theirs in BUILD/*.log.
@@ -148,6 +149,18 @@ class Scenarios(Step):
         return super().run()
 
 
+class Matrix(Step):
+    """Every sslmode of client, listener and backend: tests/matrix."""
+
+    def __init__(self, name, build, *words):
+        command = [PYTHON, os.path.join(SOURCE, "tests", "matrix", "run.py"), *words]
+        super().__init__(f"matrix of clients, {name}", command, build, count_pytest)
+
+    def run(self):
+        self.env = {"PYTHONDONTWRITEBYTECODE": "1", "PGTLS_PROGRAM": program_of(self.build)}
+        return super().run()
+
+
 SANITIZERS = {
     "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
@@ -157,12 +170,14 @@ SANITIZERS = {
 
 def quick():
     build = os.path.join(SOURCE, "build")
-    return [setup(build), compile_(build), unit(build), Scenarios("quick", build)]
+    return [setup(build), compile_(build), unit(build), Scenarios("quick", build),
+            Matrix("quick", build)]
 
 
 def long():
     build = os.path.join(SOURCE, "build")
-    return [setup(build), compile_(build), Scenarios("long", build, "--long")]
+    return [setup(build), compile_(build), Scenarios("long", build, "--long"),
+            Matrix("long", build, "--long")]
 
 
 def compiler(name, cc, cxx):
@@ -188,7 +203,7 @@ def ci():
             *sanitized("asan", "address,undefined"),
             *sanitized("tsan", "thread", "-m", "thread"),
             Step("make test", ["make", "test"], build, count_pytest),
-            Scenarios("long", build, "--long")]
+            Scenarios("long", build, "--long"), Matrix("long", build, "--long")]
 
 
 def main(words):
