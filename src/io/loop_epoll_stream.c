@@ -41,8 +41,11 @@ static void unregister_unwanted(struct stream *stream)
 
 /* ---- sending ---- */
 
+/* Memory may have run out, of all reasons, and the connection be alive: whoever reads on, for
+ * the last words of a peer, must find an end. */
 static void sending_failed(struct stream *stream, int error)
 {
+    shutdown(stream->fd, SHUT_RDWR);
     stream->send_error = error;
     stream_done(stream, STREAM_DONE_SENT);
 }
