@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: PostgreSQL
+"""The faults that tests/faults/shim.c injects, seen from the test that steers them."""
+import mmap
+import os
+import re
+import struct
+import subprocess
+
+from peers.proxy import program
+
+CALLS = ["accept4", "socket", "connect", "getsockopt", "setsockopt", "recv", "send", "shutdown",
+         "close", "epoll_ctl", "epoll_wait"]
+
+
+def library():
+    """Beside the program, in the same build."""
+    place = os.path.dirname(os.path.abspath(program()))
+    while place != "/":
+        path = os.path.join(place, "tests", "faults", "libfaults.so")
+        if os.path.exists(path):
+            return path
+        place = os.path.dirname(place)
+    raise AssertionError("tests/faults/libfaults.so is not built beside the program")
+
+
+def sanitizer():
+    """Its library must be the first one that is loaded."""
+    found = subprocess.run(["ldd", program()], capture_output=True, text=True, check=True).stdout
+    return re.findall(r"=> (\S*/lib[at]san\.so\S*)", found)
+
+
+class Faults:
+    def __init__(self, folder, seed):
+        self.path = os.path.join(folder, f"faults-{seed}")
+        with open(self.path, "wb") as out:
+            out.write(struct.pack("II", seed, 0) + bytes(4 * len(CALLS)))
+        with open(self.path, "r+b") as file:
+            self.map = mmap.mmap(file.fileno(), 0)
+        self.env = {"LD_PRELOAD": ":".join([*sanitizer(), library()]),
+                    "PGTLS_FAULT_FILE": self.path}
+
+    def set_rate(self, of_a_million):
+        self.map[4:8] = struct.pack("I", of_a_million)
+
+    @property
+    def injected(self):
+        return dict(zip(CALLS, struct.unpack(f"{len(CALLS)}I", self.map[8:])))
