@@ -65,7 +65,7 @@ static bool same_facts(const struct login *a, const struct login *b)
 {
     return a->authenticated == b->authenticated && a->plus_offered == b->plus_offered &&
            a->plus_stripped == b->plus_stripped && a->binding_refused == b->binding_refused &&
-           a->has_key == b->has_key && a->backend_pid == b->backend_pid &&
+           a->key_len == b->key_len && memcmp(a->key, b->key, a->key_len) == 0 &&
            a->has_error == b->has_error && strcmp(a->error_code, b->error_code) == 0 &&
            strcmp(a->error_message, b->error_message) == 0 && a->status == b->status &&
            a->pass_left == b->pass_left && a->broken == b->broken;

@@ -288,6 +288,7 @@ static void finish(struct conversation *c)
     struct route_worker *rw = c->rw;
 
     report_end(c);
+    cancelling_leave(c);
     pump_fini(&c->client);
     pump_fini(&c->backend);
     if (c->holds_session)

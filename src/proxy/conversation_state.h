@@ -11,6 +11,7 @@
 #include "io/resolve.h"
 #include "pg/startup.h"
 #include "proxy/conversation.h"
+#include "runtime/cancel_table.h"
 #include "runtime/pump.h"
 #include "session/login.h"
 #include "session/relay.h"
@@ -93,6 +94,13 @@ struct approach {
     struct failure failure;   /* why the backend cannot be reached */
 };
 
+/* What the session entered in tally->cancels, to take it out again. */
+struct entered_key {
+    struct cancel_place place;
+    uint16_t            key_len;
+    uint8_t             key[LOGIN_KEY_MOST];
+};
+
 struct conversation {
     struct route_worker    *rw;
     struct conversation    *next;
@@ -120,8 +128,9 @@ struct conversation {
     uint64_t                   active_us;  /* bytes moved last */
     struct address             peer;
     const struct route_target *target; /* of the backend, being tried or in use; or NULL */
-    char                      *user;
-    char                      *database;
+    struct entered_key *entered; /* in tally->cancels, where the backend is one of several */
+    char               *user;
+    char               *database;
 };
 
 /* What bytes of a client may wait while nobody can take them yet. */
@@ -153,6 +162,11 @@ void conversation_refuse(struct conversation *c, enum end_reason reason, const c
 
 /* One of its sockets is closed: the last one ends the conversation. */
 void conversation_socket_closed(struct conversation *c);
+
+/* cancelling.c: where cancel requests go */
+void cancelling_enter(struct conversation *c); /* at ReadyForQuery */
+void cancelling_leave(struct conversation *c); /* at the end */
+bool cancelling_find(struct conversation *c);  /* true: the addresses to try are set */
 
 /* arrival.c */
 extern const struct pump_events arrival_events; /* of the client's pump, for its whole life */

@@ -150,7 +150,12 @@ void dialing_next_target(struct conversation *c)
 void dialing_start(struct conversation *c)
 {
     c->approach->dialing_us = now_us(c);
-    dialing_next_target(c);
+    if (!c->approach->is_cancel || !cancelling_find(c)) {
+        dialing_next_target(c);
+        return;
+    }
+    conversation_move(c, CONVERSATION_RESOLVING);
+    connect_next(c);
 }
 
 void dialing_forget(struct conversation *c)
@@ -367,6 +372,7 @@ static void login_is_ready(struct conversation *c, struct bytes behind)
         log_text(&line, "database", c->database);
         log_end(&line);
     }
+    cancelling_enter(c);
     relaying_start(c, behind);
 }
 

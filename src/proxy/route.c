@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#define CANCELS_MOST ((size_t)1000000)
+
 /* ---- loading ---- */
 
 static void tell(struct conf_problems *problems, const struct route_settings *settings,
@@ -86,6 +88,15 @@ static void set_stream_options(struct route *route)
 
 /* ---- addresses ---- */
 
+static uint64_t text_id(const char *text)
+{
+    uint64_t id = UINT64_C(14695981039346656037); /* FNV-1a */
+
+    for (; *text != '\0'; text++)
+        id = (id ^ (uint8_t)*text) * UINT64_C(1099511628211);
+    return id;
+}
+
 static void set_target(struct route *route, struct route_target *target, const char *text,
                        struct conf_problems *problems)
 {
@@ -93,6 +104,7 @@ static void set_target(struct route *route, struct route_target *target, const c
     struct failure                 why = { 0 };
 
     target->text = text;
+    target->id = text_id(text);
     if (address_split(text, target->host, sizeof target->host, &target->port, &target->is_unix,
                       &why) != FAIL_NONE)
         tell(problems, route->settings, "backend.address", &why);
@@ -138,15 +150,25 @@ static bool set_addresses(struct route *route, struct conf_problems *problems)
 
 /* ---- tallies ---- */
 
+static void free_tally(struct route_tally *tally)
+{
+    ip_counts_free(tally->by_ip);
+    cancel_table_free(tally->cancels);
+    free(tally);
+}
+
 static struct route_tally *new_tally(void)
 {
     struct route_tally *tally = calloc(1, sizeof *tally);
 
-    if (tally != NULL && (tally->by_ip = ip_counts_new()) == NULL) {
-        free(tally);
+    if (tally == NULL)
         return NULL;
-    }
-    return tally;
+    tally->by_ip = ip_counts_new();
+    tally->cancels = cancel_table_new(CANCELS_MOST);
+    if (tally->by_ip != NULL && tally->cancels != NULL)
+        return tally;
+    free_tally(tally);
+    return NULL;
 }
 
 static struct route_tally *hold_tally(const struct route *before)
@@ -162,8 +184,7 @@ static void release_tally(struct route_tally *tally)
 {
     if (tally == NULL || atomic_fetch_sub(&tally->holders, 1) > 1)
         return;
-    ip_counts_free(tally->by_ip);
-    free(tally);
+    free_tally(tally);
 }
 
 /* ---- routes ---- */

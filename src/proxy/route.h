@@ -13,6 +13,7 @@
 #include "io/loop.h"
 #include "io/network.h"
 #include "proxy/settings.h"
+#include "runtime/cancel_table.h"
 #include "runtime/ip_counts.h"
 #include "session/gate.h"
 #include "tls/context.h"
@@ -28,6 +29,7 @@ struct route_tally {
         handshakes; /* begun: the second in the high half, how many in the low */
     atomic_uint_fast64_t next_source; /* takes source_address in turn */
     struct ip_counts    *by_ip;
+    struct cancel_table *cancels;      /* sessions whose backend is one of several */
     atomic_bool          binding_told; /* channel_binding was logged */
 };
 
@@ -39,6 +41,7 @@ struct route_target {
     bool        is_unix;
     const char *verify_name;
     const char *sni;
+    uint64_t    id; /* of its text: the same in the next generation */
 };
 
 struct route {

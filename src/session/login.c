@@ -109,8 +109,8 @@ static enum login_verdict on_error(struct login *login, struct bytes message, st
 static enum login_verdict on_key(struct login *login, struct bytes message, struct buf *out)
 {
     if (message.len >= KEY_LEAST && message.len <= KEY_MOST) {
-        login->has_key = true;
-        login->backend_pid = bytes_u32(message.p + FRAME_HEADER_LEN);
+        login->key_len = (uint16_t)(message.len - FRAME_HEADER_LEN);
+        memcpy(login->key, message.p + FRAME_HEADER_LEN, login->key_len);
     }
     buf_put(out, message);
     return LOGIN_WANT_MORE;

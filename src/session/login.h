@@ -19,6 +19,8 @@
 #include "base/buf.h"
 #include "base/fail.h"
 
+enum { LOGIN_KEY_MOST = 260 }; /* a process id, and a key of protocol 3.2 */
+
 enum login_verdict {
     LOGIN_WANT_MORE,
     LOGIN_READY,  /* ReadyForQuery was appended to `out`; what follows is still in `in` */
@@ -45,13 +47,13 @@ struct login {
     bool              plus_offered;    /* by the server, in the exchange under way */
     bool              plus_stripped;   /* false although offered: the list had nothing else */
     bool              binding_refused; /* an ErrorResponse got our hint; only the first does */
-    bool              has_key;         /* BackendKeyData was seen */
     bool              has_error;
-    char              error_code[6];      /* of the last ErrorResponse; "" where it has none */
-    char              error_message[160]; /* escaped; "" where it passed unseen */
-    uint8_t           status;             /* of ReadyForQuery */
-    uint32_t          backend_pid;        /* of BackendKeyData */
-    const char       *broken;             /* why; NULL before LOGIN_BROKEN */
+    char              error_code[6];       /* of the last ErrorResponse; "" where it has none */
+    char              error_message[160];  /* escaped; "" where it passed unseen */
+    uint8_t           status;              /* of ReadyForQuery */
+    uint16_t          key_len;             /* 0 until BackendKeyData was seen */
+    uint8_t           key[LOGIN_KEY_MOST]; /* process id and cancel key, as on the wire */
+    const char       *broken;              /* why; NULL before LOGIN_BROKEN */
 };
 
 void login_init(struct login *login, const struct login_legs *legs);

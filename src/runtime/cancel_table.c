@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "runtime/cancel_table.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define STRIPES          64u
+#define SLOTS_PER_STRIPE 256u
+
+struct entry {
+    struct entry       *next;
+    struct cancel_place place;
+    uint16_t            key_len;
+    uint8_t             key[];
+};
+
+struct stripe {
+    pthread_mutex_t lock;
+    struct entry   *slots[SLOTS_PER_STRIPE];
+};
+
+struct cancel_table {
+    size_t        most;
+    atomic_size_t count;
+    struct stripe stripes[STRIPES];
+};
+
+struct cancel_table *cancel_table_new(size_t most)
+{
+    struct cancel_table *table = calloc(1, sizeof *table);
+
+    if (table == NULL)
+        return NULL;
+    table->most = most;
+    for (unsigned i = 0; i < STRIPES; i++)
+        pthread_mutex_init(&table->stripes[i].lock, NULL);
+    return table;
+}
+
+/* A cancel key is a secret, also in memory that was given back. */
+static void forget(struct entry *entry)
+{
+    explicit_bzero(entry->key, entry->key_len);
+    free(entry);
+}
+
+static void free_chain(struct entry *entry)
+{
+    while (entry != NULL) {
+        struct entry *next = entry->next;
+
+        forget(entry);
+        entry = next;
+    }
+}
+
+void cancel_table_free(struct cancel_table *table)
+{
+    if (table == NULL)
+        return;
+    for (unsigned i = 0; i < STRIPES; i++) {
+        for (unsigned n = 0; n < SLOTS_PER_STRIPE; n++)
+            free_chain(table->stripes[i].slots[n]);
+        pthread_mutex_destroy(&table->stripes[i].lock);
+    }
+    free(table);
+}
+
+static uint32_t hash(struct bytes key)
+{
+    uint32_t h = 2166136261u; /* FNV-1a; keys are the servers' random numbers */
+
+    for (size_t i = 0; i < key.len; i++)
+        h = (h ^ key.p[i]) * 16777619u;
+    return h;
+}
+
+static struct stripe *stripe_of(struct cancel_table *table, struct bytes key,
+                                struct entry ***slot)
+{
+    uint32_t       h = hash(key);
+    struct stripe *stripe = &table->stripes[h % STRIPES];
+
+    *slot = &stripe->slots[h / STRIPES % SLOTS_PER_STRIPE];
+    return stripe;
+}
+
+static bool has_key(const struct entry *entry, struct bytes key)
+{
+    return bytes_equal(bytes_of(entry->key, entry->key_len), key);
+}
+
+static bool is_at(const struct entry *entry, const struct cancel_place *place)
+{
+    return address_equal(&entry->place.address, &place->address) &&
+           entry->place.target == place->target;
+}
+
+static struct entry *new_entry(struct bytes key, const struct cancel_place *place)
+{
+    struct entry *entry = malloc(sizeof *entry + key.len);
+
+    if (entry == NULL)
+        return NULL;
+    entry->place = *place;
+    entry->key_len = (uint16_t)key.len;
+    memcpy(entry->key, key.p, key.len);
+    return entry;
+}
+
+bool cancel_table_enter(struct cancel_table *table, struct bytes key,
+                        const struct cancel_place *place)
+{
+    struct entry  *entry;
+    struct entry **slot;
+    struct stripe *stripe;
+
+    if (key.len == 0 || key.len > CANCEL_KEY_MOST)
+        return false;
+    if (atomic_fetch_add(&table->count, 1) >= table->most ||
+        (entry = new_entry(key, place)) == NULL) {
+        atomic_fetch_sub(&table->count, 1);
+        return false;
+    }
+    stripe = stripe_of(table, key, &slot);
+    pthread_mutex_lock(&stripe->lock);
+    entry->next = *slot;
+    *slot = entry;
+    pthread_mutex_unlock(&stripe->lock);
+    return true;
+}
+
+void cancel_table_leave(struct cancel_table *table, struct bytes key,
+                        const struct cancel_place *place)
+{
+    struct entry **link, *entry;
+    struct stripe *stripe = stripe_of(table, key, &link);
+
+    pthread_mutex_lock(&stripe->lock);
+    while (*link != NULL && !(has_key(*link, key) && is_at(*link, place)))
+        link = &(*link)->next;
+    entry = *link;
+    if (entry != NULL)
+        *link = entry->next;
+    pthread_mutex_unlock(&stripe->lock);
+    if (entry == NULL)
+        return;
+    atomic_fetch_sub(&table->count, 1);
+    forget(entry);
+}
+
+size_t cancel_table_find(struct cancel_table *table, struct bytes key,
+                         struct cancel_place *places, size_t most)
+{
+    struct entry **slot;
+    struct stripe *stripe = stripe_of(table, key, &slot);
+    size_t         count = 0;
+
+    pthread_mutex_lock(&stripe->lock);
+    for (const struct entry *entry = *slot; entry != NULL; entry = entry->next) {
+        if (!has_key(entry, key))
+            continue;
+        if (count < most)
+            places[count] = entry->place;
+        count++;
+    }
+    pthread_mutex_unlock(&stripe->lock);
+    return count;
+}
+
+size_t cancel_table_count(const struct cancel_table *table)
+{
+    return atomic_load(&table->count);
+}
