@@ -15,9 +15,35 @@ static struct conversation *of_client(struct pump *pump)
     return container_of(pump, struct conversation, client);
 }
 
+/* ---- limits ---- */
+
+static void report_limit(const struct conversation *c, const char *limit, uint64_t value)
+{
+    struct log_line line;
+
+    if (report_begin(&line, c, EVENT_LIMIT_REACHED)) {
+        log_text(&line, "limit", limit);
+        log_number(&line, "value", value);
+        log_end(&line);
+    }
+}
+
+/* One of handshakes_per_second; without it the answer to SSLRequest is an error. */
+static bool take_handshake(struct conversation *c)
+{
+    uint64_t limit = c->rw->route->settings->limits.handshakes_per_second;
+
+    if (route_take_handshake(c->rw->route, loop_now_us(c->rw->worker->loop)))
+        return true;
+    report_limit(c, "handshakes_per_second", limit);
+    conversation_refuse(c, END_MAX_HANDSHAKES, "53300", "too many TLS handshakes at once",
+                        "limits.handshakes_per_second of the proxy is reached");
+    return false;
+}
+
 /* ---- verdicts of the gate ---- */
 
-static void start_tls(struct conversation *c)
+static void start_tls(struct conversation *c, enum negotiation negotiation)
 {
     const struct tls_engine_options options = {
         .alpn = ALPN,
@@ -29,7 +55,7 @@ static void start_tls(struct conversation *c)
     struct failure why = { 0 };
 
     buf_init(&c->approach->pending, PENDING_LIMIT);
-    c->negotiation = NEGOTIATION_SSLREQUEST;
+    c->negotiation = negotiation;
     conversation_move(c, CONVERSATION_CLIENT_TLS);
     if (pump_start_tls(&c->client, c->rw->client_context, &options, buf_bytes(&early), &why) !=
         FAIL_NONE) {
@@ -39,16 +65,40 @@ static void start_tls(struct conversation *c)
     buf_fini(&early);
 }
 
-static void refuse_direct_tls(struct conversation *c)
+static void refuse_tls(struct conversation *c, enum negotiation negotiation, const char *what,
+                       const char *hint)
 {
     struct failure why = { 0 };
 
-    (void)fail(&why, FAIL_REFUSED, "the client started TLS without SSLRequest (direct TLS)");
-    fail_hint(&why,
-              "this version does not serve it; set sslnegotiation=postgres at the client");
-    c->negotiation = NEGOTIATION_DIRECT;
+    (void)fail(&why, FAIL_REFUSED, "%s", what);
+    fail_hint(&why, "%s", hint);
+    c->negotiation = negotiation;
     report_handshake_failed(c, true, &why);
-    conversation_end(c, END_DIRECT_TLS, false);
+}
+
+static void on_client_hello(struct conversation *c)
+{
+    if (c->rw->route->settings->listener.direct_tls == DIRECT_TLS_REFUSE) {
+        refuse_tls(c, NEGOTIATION_DIRECT,
+                   "the client started TLS without SSLRequest (direct TLS), and "
+                   "listener.direct_tls is refuse",
+                   "set sslnegotiation=postgres at the client");
+        conversation_end(c, END_DIRECT_TLS, false);
+        return;
+    }
+    if (take_handshake(c))
+        start_tls(c, NEGOTIATION_DIRECT);
+}
+
+/* Direct TLS without our ALPN could be another protocol's: PostgreSQL finishes the handshake
+ * and closes without a word, and so do we. */
+static void demand_alpn(struct conversation *c)
+{
+    if (c->negotiation != NEGOTIATION_DIRECT || leg_facts(&c->client.leg)->alpn != NULL)
+        return;
+    refuse_tls(c, NEGOTIATION_DIRECT, "direct TLS without the ALPN protocol postgresql",
+               "is this a PostgreSQL client?");
+    conversation_end(c, END_DIRECT_TLS, true);
 }
 
 /* verify-ca and verify-full: a missing certificate is told as PostgreSQL tells it, inside TLS.
@@ -87,17 +137,6 @@ static bool check_certificate(struct conversation *c)
     report_failure(c, EVENT_AUTH_FAILED, "certificate", &why);
     conversation_refuse(c, END_AUTH_FAILED, "28000", message, hint);
     return false;
-}
-
-static void report_limit(const struct conversation *c, const char *limit, uint64_t value)
-{
-    struct log_line line;
-
-    if (report_begin(&line, c, EVENT_LIMIT_REACHED)) {
-        log_text(&line, "limit", limit);
-        log_number(&line, "value", value);
-        log_end(&line);
-    }
 }
 
 static bool take_session(struct conversation *c)
@@ -198,16 +237,16 @@ static void on_refused(struct conversation *c)
     conversation_end(c, END_REFUSED, true);
 }
 
-/* One of handshakes_per_second; without it the answer to SSLRequest is an error. */
-static bool take_handshake(struct conversation *c)
+/* Instead of S, the answer to SSLRequest may be an error. */
+static bool may_start_tls(struct conversation *c)
 {
-    uint64_t limit = c->rw->route->settings->limits.handshakes_per_second;
-
-    if (route_take_handshake(c->rw->route, loop_now_us(c->rw->worker->loop)))
-        return true;
-    report_limit(c, "handshakes_per_second", limit);
-    conversation_refuse(c, END_MAX_HANDSHAKES, "53300", "too many TLS handshakes at once",
-                        "limits.handshakes_per_second of the proxy is reached");
+    if (c->rw->route->settings->listener.direct_tls != DIRECT_TLS_REQUIRE)
+        return take_handshake(c);
+    refuse_tls(c, NEGOTIATION_SSLREQUEST,
+               "the client asked for TLS with SSLRequest, and listener.direct_tls is require",
+               "set sslnegotiation=direct at the client");
+    conversation_refuse(c, END_REFUSED, "28000", "this listener takes direct TLS only",
+                        "connect with sslnegotiation=direct");
     return false;
 }
 
@@ -219,7 +258,7 @@ static void ask_gate(struct conversation *c)
     struct buf        answer = BUF_LIMIT(2048);
     enum gate_verdict verdict = gate_feed(&a->gate, &in, &answer);
 
-    if (verdict == GATE_START_TLS && !take_handshake(c)) {
+    if (verdict == GATE_START_TLS && !may_start_tls(c)) {
         buf_fini(&answer);
         return;
     }
@@ -233,8 +272,8 @@ static void ask_gate(struct conversation *c)
     buf_fini(&answer);
     switch (verdict) {
     case GATE_WANT_MORE: break;
-    case GATE_START_TLS: start_tls(c); break;
-    case GATE_START_DIRECT_TLS: refuse_direct_tls(c); break;
+    case GATE_START_TLS: start_tls(c, NEGOTIATION_SSLREQUEST); break;
+    case GATE_START_DIRECT_TLS: on_client_hello(c); break;
     case GATE_STARTUP: on_startup(c); break;
     case GATE_CANCEL: on_cancel(c); break;
     case GATE_REFUSED: on_refused(c); break;
@@ -291,8 +330,11 @@ static void on_secured(struct pump *pump)
 
     report_handshake(c, true);
     conversation_is_proved(c);
-    gate_init(&c->approach->gate, c->rw->route->gate_policy, GATE_INSIDE_NEGOTIATED_TLS);
+    gate_init(&c->approach->gate, c->rw->route->gate_policy,
+              c->negotiation == NEGOTIATION_DIRECT ? GATE_INSIDE_DIRECT_TLS
+                                                   : GATE_INSIDE_NEGOTIATED_TLS);
     conversation_move(c, CONVERSATION_OPENING);
+    demand_alpn(c);
 }
 
 /* The bytes of one receive were handled: may the client send more? */

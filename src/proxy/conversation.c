@@ -31,8 +31,8 @@ static const struct state_rule {
     [CONVERSATION_RESOLVING] = { "resolving", TO(RESOLVING) | TO(CONNECTING) | ANY_END,
                                  LIMIT(connect_timeout) },
     [CONVERSATION_CONNECTING] = { "connecting",
-                                  TO(RESOLVING) | TO(CONNECTING) | TO(ASKING) | TO(LOGIN) |
-                                      TO(CANCELLING) | ANY_END,
+                                  TO(RESOLVING) | TO(CONNECTING) | TO(ASKING) |
+                                      TO(BACKEND_TLS) | TO(LOGIN) | TO(CANCELLING) | ANY_END,
                                   LIMIT(connect_timeout) },
     [CONVERSATION_ASKING] = { "asking", TO(BACKEND_TLS) | TO(LOGIN) | TO(CANCELLING) | ANY_END,
                               LIMIT(handshake_timeout) },

@@ -272,6 +272,23 @@ static bool asks_for_tls(const struct conversation *c)
     return mode == SSLMODE_ALLOW ? c->approach->plaintext_refused : mode != SSLMODE_DISABLE;
 }
 
+static void start_backend_tls(struct conversation *c)
+{
+    const struct tls_engine_options options = {
+        .verify_name = c->target->verify_name,
+        .sni = c->target->sni,
+        .alpn = ALPN,
+        .wall_s = loop_wall_s(c->rw->worker->loop),
+    };
+    struct bytes   nothing = { NULL, 0 };
+    struct failure why = { 0 };
+
+    conversation_move(c, CONVERSATION_BACKEND_TLS);
+    if (pump_start_tls(&c->backend, c->rw->backend_context, &options, nothing, &why) !=
+        FAIL_NONE)
+        handshake_failed(c, &why);
+}
+
 static void on_connected(struct pump *pump, int error)
 {
     struct conversation *c = of_backend(pump);
@@ -290,27 +307,15 @@ static void on_connected(struct pump *pump, int error)
         backend_is_ready(c);
         return;
     }
+    if (backend_settings(c)->sslnegotiation == NEGOTIATE_DIRECT) {
+        start_backend_tls(c);
+        pump_receive(pump, 0);
+        return;
+    }
     conversation_move(c, CONVERSATION_ASKING);
     dial_ask_for_tls(pump_out(pump));
     pump_flush(pump);
     pump_receive(pump, 1); /* not one byte more: CVE-2021-23222 */
-}
-
-static void start_backend_tls(struct conversation *c)
-{
-    const struct tls_engine_options options = {
-        .verify_name = c->target->verify_name,
-        .sni = c->target->sni,
-        .alpn = ALPN,
-        .wall_s = loop_wall_s(c->rw->worker->loop),
-    };
-    struct bytes   nothing = { NULL, 0 };
-    struct failure why = { 0 };
-
-    conversation_move(c, CONVERSATION_BACKEND_TLS);
-    if (pump_start_tls(&c->backend, c->rw->backend_context, &options, nothing, &why) !=
-        FAIL_NONE)
-        handshake_failed(c, &why);
 }
 
 /* The server refused plaintext, has no TLS either, and has said why in plaintext. */
@@ -335,11 +340,28 @@ static void on_answer(struct conversation *c, uint8_t answer)
         unreachable(c, &why);
 }
 
+/* In direct TLS a server that is not PostgreSQL's would be talked to unawares (libpq's rule).
+ */
+static bool lacks_alpn(const struct conversation *c)
+{
+    return backend_settings(c)->sslnegotiation == NEGOTIATE_DIRECT &&
+           leg_facts(&c->backend.leg)->alpn == NULL;
+}
+
 static void on_secured(struct pump *pump)
 {
     struct conversation *c = of_backend(pump);
+    struct failure       why = { 0 };
 
     report_handshake(c, false);
+    if (lacks_alpn(c)) {
+        (void)fail(&why, FAIL_REFUSED,
+                   "the server did not choose the ALPN protocol postgresql");
+        fail_hint(&why, "direct TLS needs PostgreSQL 17 or later; set backend.sslnegotiation = "
+                        "\"postgres\"");
+        handshake_failed(c, &why);
+        return;
+    }
     backend_is_ready(c);
 }
 

@@ -25,6 +25,10 @@ enum route_protocol { PROTOCOL_POSTGRESQL };
 
 enum client_name { CLIENT_NAME_CN };
 
+enum direct_tls { DIRECT_TLS_ALLOW, DIRECT_TLS_REQUIRE, DIRECT_TLS_REFUSE };
+
+enum ssl_negotiation { NEGOTIATE_POSTGRES, NEGOTIATE_DIRECT };
+
 enum cancel_policy { CANCEL_UNSET, CANCEL_ALLOW, CANCEL_TLS_ONLY };
 
 /* Durations are microseconds, 0 = none.  Strings are owned by the settings. */
@@ -38,7 +42,8 @@ struct listener_settings {
     int                 client_name; /* enum client_name */
     struct conf_strings allow;       /* networks; none: everybody */
     struct conf_strings deny;
-    int                 cancel; /* enum cancel_policy; the default is worked out */
+    int                 direct_tls; /* enum direct_tls */
+    int                 cancel;     /* enum cancel_policy; the default is worked out */
     uint64_t            max_record_bytes;
     uint64_t            unix_socket_mode;
 };
@@ -47,8 +52,9 @@ struct backend_settings {
     struct conf_strings addresses; /* "host:port", "unix:/path", in the order to try them */
     struct conf_strings source_address;
     int                 sslmode;
-    int                 tls_enabled; /* -1 not said, 0, 1 */
-    char               *root_ca;     /* absolute path, or "system" */
+    int                 sslnegotiation; /* enum ssl_negotiation */
+    int                 tls_enabled;    /* -1 not said, 0, 1 */
+    char               *root_ca;        /* absolute path, or "system" */
     char               *client_cert;
     char               *client_key;
     char               *verify_name; /* NULL: host of the address */

@@ -168,9 +168,13 @@ static int default_listener_mode(const struct check *check, struct address_kinds
 
 static void check_plaintext_listener(const struct check *check)
 {
-    static const char *const useless[] = { "listener.server_cert",     "listener.server_key",
-                                           "listener.client_ca",       "listener.client_name",
-                                           "listener.max_record_size", NULL };
+    static const char *const useless[] = { "listener.server_cert",
+                                           "listener.server_key",
+                                           "listener.client_ca",
+                                           "listener.client_name",
+                                           "listener.max_record_size",
+                                           "listener.direct_tls",
+                                           NULL };
 
     refuse_each(check, useless,
                 "has no effect with sslmode \"disable\"; leave it out, or write sslmode "
@@ -324,9 +328,13 @@ static int default_backend_mode(const struct check *check, const struct backend_
 
 static void check_plaintext_backend(const struct check *check)
 {
-    static const char *const useless[] = { "backend.root_ca",    "backend.client_cert",
-                                           "backend.client_key", "backend.verify_name",
-                                           "backend.sni",        NULL };
+    static const char *const useless[] = { "backend.root_ca",
+                                           "backend.client_cert",
+                                           "backend.client_key",
+                                           "backend.verify_name",
+                                           "backend.sni",
+                                           "backend.sslnegotiation",
+                                           NULL };
 
     refuse_each(check, useless,
                 "has no effect with sslmode \"disable\"; leave it out, or write sslmode "
@@ -347,6 +355,12 @@ static void check_tls_backend(const struct check *check, const struct backend_pl
                "\"%s\" needs root_ca; name the file of the authorities that sign the server's "
                "certificate, or \"system\"",
                mode);
+    if (backend->sslnegotiation == NEGOTIATE_DIRECT && backend->sslmode < SSLMODE_REQUIRE)
+        refuse(
+            check, "backend.sslnegotiation",
+            "\"direct\" leaves no room for plaintext, but sslmode is \"%s\"; write \"require\" "
+            "or stronger",
+            mode);
     if (backend->sslmode == SSLMODE_ALLOW || backend->sslmode == SSLMODE_PREFER)
         warn(check, "backend.sslmode",
              "\"allow\" and \"prefer\" go on in plaintext where the server, or whoever answers "

@@ -17,9 +17,10 @@ static struct identity_files identity_files(const struct route_settings *route,
                                             enum settings_section        side)
 {
     if (side == SECTION_LISTENER)
-        return (struct identity_files){ route->listener.server_cert,
-                                        route->listener.server_key };
-    return (struct identity_files){ route->backend.client_cert, route->backend.client_key };
+        return (struct identity_files){ .cert = route->listener.server_cert,
+                                        .key = route->listener.server_key };
+    return (struct identity_files){ .cert = route->backend.client_cert,
+                                    .key = route->backend.client_key };
 }
 
 static const char *trust_file(const struct route_settings *route, enum settings_section side)

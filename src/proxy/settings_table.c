@@ -46,6 +46,19 @@ static const struct option_choice client_names[] = {
     { NULL, 0, NULL },
 };
 
+static const struct option_choice direct_tls_choices[] = {
+    { "allow", DIRECT_TLS_ALLOW, NULL },
+    { "require", DIRECT_TLS_REQUIRE, NULL },
+    { "refuse", DIRECT_TLS_REFUSE, NULL },
+    { NULL, 0, NULL },
+};
+
+static const struct option_choice negotiations[] = {
+    { "postgres", NEGOTIATE_POSTGRES, NULL },
+    { "direct", NEGOTIATE_DIRECT, NULL },
+    { NULL, 0, NULL },
+};
+
 static const struct option_choice cancel_policies[] = {
     { "allow", CANCEL_ALLOW, NULL },
     { "tls-only", CANCEL_TLS_ONLY, NULL },
@@ -205,6 +218,15 @@ static const struct option listener_rows[] = {
       .default_text = "nobody",
       .sample = "[\"10.6.6.0/24\"]",
       .help = "Networks whose clients are closed without a word, even if allow has them." },
+    { .name = "direct_tls",
+      .type = OPTION_CHOICE,
+      .field = AT(direct_tls),
+      .preset = "allow",
+      .choices = direct_tls_choices,
+      .help =
+          "TLS from the first byte (sslnegotiation=direct of libpq 17), beside SSLRequest on "
+          "the same port; such clients must offer the ALPN protocol postgresql. require "
+          "refuses the others." },
     { .name = "cancel",
       .type = OPTION_CHOICE,
       .field = AT(cancel),
@@ -264,6 +286,15 @@ static const struct option backend_rows[] = {
           "is verified as with "
           "verify-ca if root_ca is set, and not at all if it is not. verify-ca: TLS and a "
           "certificate that chains to root_ca. verify-full: and that is for verify_name." },
+    { .name = "sslnegotiation",
+      .type = OPTION_CHOICE,
+      .field = AT(sslnegotiation),
+      .preset = "postgres",
+      .choices = negotiations,
+      .help =
+          "How TLS to the server begins: postgres asks for it with SSLRequest; direct starts "
+          "at once, which PostgreSQL 17 and later take; only with sslmode require or "
+          "stronger." },
     { .name = "tls_enabled",
       .type = OPTION_SWITCH,
       .field = AT(tls_enabled),
