@@ -131,7 +131,6 @@ class Ledger:
                 return word if quiet else word + ", others have not ended"
             time.sleep(0.002)
 
-
     def count(self, route, mark, word):
         return sum(of_end(end) == word for end in self.ended.get(route, [])[mark:])
 
@@ -197,8 +196,9 @@ class Matrix:
 
     def run(self, client, wanted):
         started, before = time.monotonic(), self.passed + self.failed
+        cells = self.cells(client, wanted)
         work = queue.Queue()
-        for item in self.cells(client, wanted).items():
+        for item in cells.items():
             work.put(item)
         threads = [threading.Thread(target=self._work, args=(client, work))
                    for _ in range(os.cpu_count() or 2)]
@@ -206,8 +206,12 @@ class Matrix:
             thread.start()
         for thread in threads:
             thread.join()
-        print(f"{client.name}: {self.passed + self.failed - before} cells, "
-              f"{time.monotonic() - started:.0f} s", flush=True)
+        proved = self.passed + self.failed - before
+        lost = sum(map(len, cells.values())) - proved
+        self.failed += lost
+        if lost:
+            print(f"FAIL {client.name}: {lost} cells were not proved, a client is gone")
+        print(f"{client.name}: {proved} cells, {time.monotonic() - started:.0f} s", flush=True)
 
     def _work(self, client, work):
         driver = client.open(self.home)

@@ -118,8 +118,9 @@ TITLES = {
 OTHERS = {
     "libpq-15": "libpq 15 and older\n\nAs above, except where the client's `allow` meets a listener "
                 "without TLS: libpq 17 does not try\nplaintext twice, libpq 15 does.",
-    "pgjdbc": "pgjdbc\n\nIts `allow` and `prefer` try again only after SQLSTATE 28000, and it "
-              "sends no certificate that\nthe listener's `client_ca` did not issue.",
+    "pgjdbc": "pgjdbc\n\nIts `allow` and `prefer` try again after SQLSTATE 28000 only, `prefer` even where "
+              "the first\nattempt was in plaintext. It sends no certificate that the listener's "
+              "`client_ca` did not issue.",
     "node-postgres": "node-postgres\n\nIt has no `sslmode`. Its `ssl` option is `false` (disable), "
                      "`{rejectUnauthorized: false}`\n(require), `{ca}` with a "
                      "`checkServerIdentity` that accepts all (verify-ca), or `{ca}`\n"

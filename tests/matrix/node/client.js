@@ -31,11 +31,13 @@ async function outcome([port, database, sslmode, rootcert, cert, key]) {
         await client.connect();
         const backend = (await client.query(SQL)).rows[0].ssl;
         const tls = client.connection.stream.encrypted === true;
+        await client.end();
         return `session\t${tls ? "tls" : "clear"}/${backend ? "tls" : "clear"}`;
     } catch (error) {
         return `error\t[${error.code}] ${error.message}`.replace(/\n/g, " | ");
     } finally {
-        await client.end().catch(() => {});
+        // Where the login failed, end() may wait for an event that never comes.
+        client.connection.stream.destroy();
     }
 }
 
