@@ -154,16 +154,97 @@ def test_gss_request_inside_tls_is_0a000(to_postgres, certs):
         assert errors(client.rest()) == ["0A000"]
 
 
-@pytest.mark.parametrize("alpn", [(), ("postgresql",), ("http/1.1",)])
-def test_direct_tls_is_refused_with_a_clear_log(tls_only, secret, certs, alpn):
+@pytest.mark.parametrize("alpn", [("postgresql",), ("http/1.1", "postgresql")])
+def test_direct_tls_is_served(to_postgres, certs, alpn):
+    with connect(to_postgres.port) as client:
+        client.start_tls(certs.client(alpn=alpn), server_hostname="localhost")
+        assert client.tls.selected_alpn_protocol() == "postgresql"
+        client.send(wire.SSL_REQUEST)           # inside direct TLS it is declined, as PostgreSQL does
+        assert client.read(1) == b"N"
+        assert client.login()[-1].type == "Z"
+    assert to_postgres.end()["negotiation"] == "direct"
+
+
+def test_direct_tls_without_alpn_is_closed_without_a_word(tls_only, secret, certs):
     with connect(tls_only.port) as client:
+        client.start_tls(certs.client(), server_hostname="localhost")
+        client.send(wire.startup())
+        assert client.rest() == b""
+    failed = tls_only.wait_event("tls.handshake.failed")
+    assert "ALPN" in failed["reason"]
+    assert secret.accepted == 0
+
+
+@pytest.mark.parametrize("alpn", [("http/1.1",), ("POSTGRESQL",), ("postgres",)])
+def test_direct_tls_with_another_alpn_is_alert_120(tls_only, secret, certs, alpn):
+    with connect(tls_only.port) as client:
+        with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol|alert"):
+            client.start_tls(certs.client(alpn=alpn), server_hostname="localhost")
+    assert tls_only.wait_event("tls.handshake.failed")["alert_sent"] == "no_application_protocol"
+    assert secret.accepted == 0
+
+
+@pytest.mark.parametrize("alpn", [(), ("postgresql",), ("http/1.1",)])
+def test_direct_tls_is_refused_with_a_clear_log(start, listener, secret, certs, alpn):
+    one = start(route({"address": secret.address}, listener("require", direct_tls="refuse")))
+    with connect(one.port) as client:
         client.begin_tls(certs.client(alpn=alpn), server_hostname="localhost")
         with pytest.raises((ssl.SSLError, ConnectionError)):
             client.handshake()
             client.login()
-    end = tls_only.end()
-    assert "direct" in str(end).lower(), end
+    assert "direct" in str(one.end()).lower()
     assert secret.accepted == 0
+
+
+@pytest.mark.parametrize("alpn", [("postgresql",), ("http/1.1", "postgresql")])
+def test_direct_tls_is_served(to_postgres, certs, alpn):
+    with connect(to_postgres.port) as client:
+        client.start_tls(certs.client(alpn=alpn), server_hostname="localhost")
+        assert client.tls.selected_alpn_protocol() == "postgresql"
+        assert client.login()[-1].type == "Z"
+        client.send(wire.TERMINATE)
+    assert to_postgres.end()["negotiation"] == "direct"
+
+
+@pytest.mark.parametrize("alpn", [(), ("http/1.1",), ("postgres",)])
+def test_direct_tls_demands_the_protocol_postgresql(tls_only, secret, certs, alpn):
+    with connect(tls_only.port) as client:
+        client.begin_tls(certs.client(alpn=alpn), server_hostname="localhost")
+        with pytest.raises((ssl.SSLError, ConnectionError, EOFError, Truncated)):
+            client.handshake()
+            client.login()
+    assert "ALPN" in str(tls_only.events) or "alpn" in str(tls_only.events)
+    assert secret.accepted == 0
+
+
+def test_questions_inside_direct_tls_are_declined_and_the_login_goes_on(to_postgres, certs):
+    with connect(to_postgres.port) as client:
+        client.start_tls(certs.client(alpn=["postgresql"]), server_hostname="localhost")
+        for question in (wire.SSL_REQUEST, wire.GSS_REQUEST):
+            client.send(question)
+            assert client.read(1) == b"N"
+        assert client.login()[-1].type == "Z"
+
+
+@pytest.mark.parametrize("mode", ["verify-ca", "verify-full"])
+def test_direct_tls_is_no_way_round_certificates(start, listener, secret, certs, mode):
+    one = start(route({"address": secret.address}, listener(mode)))
+    with connect(one.port) as client:
+        client.start_tls(certs.client(alpn=["postgresql"]), server_hostname="localhost")
+        assert errors(b"".join(wire.message(m.type, m.body) for m in client.login())) == ["28000"]
+    assert secret.accepted == 0
+
+
+def test_direct_tls_may_be_demanded(start, listener, postgres_clear, certs):
+    one = start(route({"address": postgres_clear.address},
+                      listener("require", direct_tls="require")))
+    with connect(one.port) as client:
+        client.start_tls(certs.client(alpn=["postgresql"]), server_hostname="localhost")
+        assert client.login()[-1].type == "Z"
+    for first in (wire.SSL_REQUEST, wire.startup()):
+        with connect(one.port) as client:
+            client.send(first)
+            assert errors(client.rest()) == ["28000"]
 
 
 def test_direct_tls_on_a_plaintext_listener_is_closed_without_a_word(clear_only, secret, certs):
