@@ -14,7 +14,7 @@ build: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 
 demo:                   ## a TLS proxy before a PostgreSQL of its own, for half a minute
-	tools/demo.sh
+	@tools/demo.sh
 
 test: deps-test         ## unit tests, house rules and the quick scenarios
 	tools/run_tests.py quick

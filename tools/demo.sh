@@ -120,7 +120,7 @@ until grep -q listener.ready "$work/pgtls.log"; do
     sleep 0.1
 done
 
-through="host=localhost port=$proxy_port dbname=postgres user=alice connect_timeout=10
+through="host=localhost hostaddr=127.0.0.1 port=$proxy_port dbname=postgres user=alice connect_timeout=10
          sslmode=verify-full sslrootcert=$work/ca.crt"
 say "psql as alice, with alice's certificate, through the proxy"
 psql -X "$through sslcert=$work/alice.crt sslkey=$work/alice.key" -P footer=off -c \
