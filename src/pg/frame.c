@@ -4,7 +4,7 @@
 #define TYPE_BIT(type) (UINT64_C(1) << ((type)&63))
 
 enum { READY_FOR_QUERY = 'Z', COPY_IN = 'G', COPY_BOTH = 'W' };
-enum { QUERY = 'Q', SYNC = 'S', FUNCTION_CALL = 'F' };
+enum { QUERY = 'Q', SYNC = 'S', FUNCTION_CALL = 'F', TERMINATE = 'X' };
 
 void frame_hopper_init_server(struct frame_hopper *hopper)
 {
@@ -16,7 +16,8 @@ void frame_hopper_init_server(struct frame_hopper *hopper)
 void frame_hopper_init_client(struct frame_hopper *hopper)
 {
     *hopper = (struct frame_hopper){
-        .counted_types = TYPE_BIT(QUERY) | TYPE_BIT(SYNC) | TYPE_BIT(FUNCTION_CALL),
+        .counted_types =
+            TYPE_BIT(QUERY) | TYPE_BIT(SYNC) | TYPE_BIT(FUNCTION_CALL) | TYPE_BIT(TERMINATE),
     };
 }
 
@@ -55,6 +56,10 @@ static void note(struct frame_hopper *hopper, uint8_t type)
 {
     if (type == COPY_IN || type == COPY_BOTH) {
         hopper->copies++;
+        return;
+    }
+    if (type == TERMINATE) {
+        hopper->terminated = true;
         return;
     }
     hopper->count++;

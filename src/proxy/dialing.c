@@ -190,8 +190,15 @@ static void give_up_address(struct conversation *c, int error)
 
 static void send_cancel(struct conversation *c)
 {
+    struct log_line line;
+
     conversation_move(c, CONVERSATION_CANCELLING);
     c->approach->cancel_sent = true;
+    if (report_begin(&line, c, EVENT_CANCEL)) {
+        log_text(&line, "result", "forwarded");
+        log_text(&line, "backend", c->target->text);
+        log_end(&line);
+    }
     if (pump_write(&c->backend, buf_bytes(&c->approach->pending)) != FAIL_NONE) {
         conversation_close(c, END_NO_MEMORY);
         return;

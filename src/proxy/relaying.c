@@ -102,6 +102,8 @@ void relaying_server_ended(struct conversation *c)
 {
     bool lost = c->backend.reset || c->backend.leg.state == LEG_BROKEN;
 
+    if (relay_client_is_done(&c->relay)) /* the server only answers to that */
+        give_reason(c, END_CLIENT_CLOSED);
     give_reason(c, c->backend.leg.end == LEG_ENDED ? END_SERVER_CLOSED : END_SERVER_LOST);
     if (lost) {
         conversation_refuse(c, END_SERVER_LOST, "08006",

@@ -63,6 +63,11 @@ uint64_t relay_queries(const struct relay *relay)
     return relay->server.count;
 }
 
+bool relay_client_is_done(const struct relay *relay)
+{
+    return relay->client.terminated;
+}
+
 bool relay_is_between(const struct relay *relay)
 {
     return relay->in_step && frame_is_between(&relay->server);

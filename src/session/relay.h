@@ -45,6 +45,9 @@ bool relay_is_finished(const struct relay *relay);
 
 uint64_t relay_queries(const struct relay *relay); /* that ended */
 
+/* The client said that it is done. */
+bool relay_client_is_done(const struct relay *relay);
+
 /* A message to the client may be put in here. */
 bool relay_is_between(const struct relay *relay);
 

@@ -89,6 +89,19 @@ static void a_copy_from_stdin_ends_idle(void **state)
     assert_true(relay_is_idle(&relay));
 }
 
+static void a_client_that_said_terminate_is_done(void **state)
+{
+    struct relay relay = logged_in();
+
+    relay_from_client(&relay, QUERY);
+    assert_false(relay_client_is_done(&relay));
+    relay_from_client(&relay, BYTES("X\0\0\0"));
+    assert_false(relay_client_is_done(&relay));
+    relay_from_client(&relay, BYTES("\x04"));
+    assert_true(relay_client_is_done(&relay));
+    assert_int_equal(relay.client.count, 1);
+}
+
 static void half_a_message_of_the_client_is_not_idle(void **state)
 {
     struct relay relay = logged_in();
@@ -138,6 +151,7 @@ int main(void)
         cmocka_unit_test(a_query_is_busy_until_ready_for_query_whatever_the_cut),
         cmocka_unit_test(pipelined_queries_are_busy_until_the_last_is_answered),
         cmocka_unit_test(a_copy_from_stdin_ends_idle),
+        cmocka_unit_test(a_client_that_said_terminate_is_done),
         cmocka_unit_test(half_a_message_of_the_client_is_not_idle),
         cmocka_unit_test(an_open_transaction_is_neither_busy_nor_idle),
         cmocka_unit_test(out_of_step_nothing_may_be_put_in_any_more),
