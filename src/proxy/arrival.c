@@ -382,7 +382,7 @@ static void on_ended(struct pump *pump)
     default:
         /* A cancel request is carried out even if its sender does not wait for the end. */
         if (c->approach == NULL || !c->approach->is_cancel)
-            conversation_close(c, END_CLIENT_CLOSED);
+            dialing_client_left(c);
     }
 }
 

@@ -177,6 +177,8 @@ extern const struct pump_events dialing_events; /* of the backend's pump, for it
 void                            dialing_start(struct conversation *c);
 void                            dialing_next_target(struct conversation *c);
 void                            dialing_timed_out(struct conversation *c);
+/* The client ended before ReadyForQuery: because the server had refused it, or by itself. */
+void dialing_client_left(struct conversation *c);
 void dialing_forget(struct conversation *c); /* a look-up under way */
 
 /* relaying.c */

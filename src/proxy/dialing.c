@@ -290,6 +290,7 @@ static void start_backend_tls(struct conversation *c)
     struct bytes   nothing = { NULL, 0 };
     struct failure why = { 0 };
 
+    buf_clear(&c->approach->held); /* said in plaintext, overtaken by TLS */
     conversation_move(c, CONVERSATION_BACKEND_TLS);
     if (pump_start_tls(&c->backend, c->rw->backend_context, &options, nothing, &why) !=
         FAIL_NONE)
@@ -496,9 +497,28 @@ static void on_login_bytes(struct conversation *c, struct bytes in)
         login_is_broken(c);
 }
 
+static void report_refusal(const struct conversation *c)
+{
+    const struct login *login = &c->approach->login;
+    struct failure      why = { 0 };
+
+    (void)fail(&why, FAIL_REFUSED, "the server refused the login: %s %s",
+               login->error_code[0] != '\0' ? login->error_code : "without a code",
+               login->error_message);
+    report_failure(c, EVENT_AUTH_FAILED, "login", &why);
+}
+
+void dialing_client_left(struct conversation *c)
+{
+    bool refused = c->state == CONVERSATION_LOGIN && c->approach->login.has_error;
+
+    if (refused)
+        report_refusal(c);
+    conversation_close(c, refused ? END_AUTH_FAILED : END_CLIENT_CLOSED);
+}
+
 static void on_login_ended(struct conversation *c)
 {
-    const struct login   *login = &c->approach->login;
     const struct failure *tls = leg_failure(&c->backend.leg);
     struct failure        why = { 0 };
 
@@ -507,11 +527,8 @@ static void on_login_ended(struct conversation *c)
         handshake_failed(c, tls);
         return;
     }
-    if (login->has_error) {
-        (void)fail(&why, FAIL_REFUSED, "the server refused the login: %s %s",
-                   login->error_code[0] != '\0' ? login->error_code : "without a code",
-                   login->error_message);
-        report_failure(c, EVENT_AUTH_FAILED, "login", &why);
+    if (c->approach->login.has_error) {
+        report_refusal(c);
         conversation_end(c, END_AUTH_FAILED, true);
         return;
     }
