@@ -133,8 +133,9 @@ struct conversation {
     char               *database;
 };
 
-/* What bytes of a client may wait while nobody can take them yet. */
-#define PENDING_LIMIT ((size_t)32 * 1024)
+/* What bytes of a client may wait while nobody can take them yet.  Beyond OPENING_RECEIVE no more
+ * are asked for; what was asked for last may bring as much again, and a record that was held. */
+#define PENDING_LIMIT ((size_t)64 * 1024)
 /* What a server says before it asks for a password, under sslmode allow. */
 #define HELD_LIMIT      ((size_t)128 * 1024)
 #define OPENING_RECEIVE ((size_t)16 * 1024)

@@ -6,85 +6,202 @@
 #include "proxy/conversation.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* ---- making one ---- */
 
 static void on_emptied(struct route_worker *rw)
 {
     struct proxy_rig *rig = rw->owner;
 
-    assert_ptr_equal(rig->rw, rw);
-    rig->rw = NULL;
+    if (rw == rig->rw)
+        rig->rw = NULL;
+    else
+        rig->retired = NULL;
     route_worker_free(rw);
 }
 
-static struct proxy_settings *load(const char *listener, const char *backend,
-                                   const char *limits)
+static void show_problems(struct conf_problems *problems)
+{
+    for (size_t i = 0; problems->error_count > 0 && i < problems->count; i++)
+        print_error("%s\n", problems->items[i].text);
+    assert_int_equal(problems->error_count, 0);
+    conf_problems_fini(problems);
+}
+
+static const char *lines(const char *text)
+{
+    return text != NULL ? text : "";
+}
+
+static struct generation *load(const struct rig_route *route, const struct generation *before)
 {
     char                   text[4096];
     struct conf_problems   problems = { .file = "sim.toml" };
     struct proxy_settings *settings;
+    struct generation     *generation = NULL;
+    int                    len;
 
-    snprintf(text, sizeof text,
-             "[[proxy]]\nname = \"sim\"\n[proxy.listener]\nbind_address = \"" FRONT "\"\n%s\n"
-             "[proxy.backend]\naddress = \"" BACK "\"\n%s\n[proxy.limits]\n%s\n",
-             listener, backend, limits);
+    len = snprintf(text, sizeof text,
+                   "[[proxy]]\nname = \"sim\"\n[proxy.listener]\nbind_address = \"" FRONT
+                   "\"\n%s\n[proxy.backend]\naddress = %s\n%s\n[proxy.limits]\n%s\n",
+                   lines(route->listener),
+                   route->address != NULL ? route->address : "\"" BACK "\"",
+                   lines(route->backend), lines(route->limits));
+    assert_true((size_t)len < sizeof text);
     settings = settings_load_text("sim.toml", bytes_of_string(text), &problems);
-    for (size_t i = 0; settings == NULL && i < problems.count; i++)
-        print_error("%s\n", problems.items[i].text);
-    assert_non_null(settings);
-    conf_problems_fini(&problems);
-    return settings;
+    if (settings != NULL)
+        generation = generation_new(settings, before, &problems);
+    show_problems(&problems);
+    assert_non_null(generation);
+    return generation;
 }
 
-void rig_start_with(struct proxy_rig *rig, uint64_t seed, const char *listener,
-                    const char *backend, const char *limits)
+static struct log *make_log(struct proxy_rig *rig, bool is_logged)
 {
-    struct conf_problems problems = { .file = "sim.toml" };
-    struct failure       why = { 0 };
+    struct failure why = { 0 };
+    struct log    *log;
 
-    *rig = (struct proxy_rig){ .loop = sim_loop_new(seed) };
-    rig->generation = generation_new(load(listener, backend, limits), NULL, &problems);
-    for (size_t i = 0; rig->generation == NULL && i < problems.count; i++)
-        print_error("%s\n", problems.items[i].text);
-    assert_non_null(rig->generation);
-    conf_problems_fini(&problems);
-    assert_int_equal(worker_init(&rig->worker, 0, 1, rig->loop, NULL, &why), FAIL_NONE);
+    rig->log_fd = -1;
+    if (!is_logged)
+        return NULL;
+    rig->log_fd = memfd_create("log", MFD_CLOEXEC);
+    assert_true(rig->log_fd >= 0);
+    log = log_new(&(struct log_options){ .level = LOG_DEBUG, .fd = rig->log_fd }, &why);
+    assert_non_null(log);
+    return log;
+}
+
+static void serve(struct proxy_rig *rig)
+{
+    struct failure why = { 0 };
+
     rig->rw = route_worker_new(rig->generation, rig->generation->routes[0], &rig->worker, &why);
     assert_non_null(rig->rw);
     rig->rw->emptied = on_emptied;
     rig->rw->owner = rig;
     assert_int_equal(route_worker_listen(rig->rw, sim_listen(rig->loop, FRONT), false, &why),
                      FAIL_NONE);
+}
+
+void rig_start_route(struct proxy_rig *rig, uint64_t seed, const struct rig_route *route)
+{
+    struct failure why = { 0 };
+
+    *rig = (struct proxy_rig){ .loop = sim_loop_new(seed) };
+    rig->generation = load(route, NULL);
+    assert_int_equal(
+        worker_init(&rig->worker, 0, 1, rig->loop, make_log(rig, route->is_logged), &why),
+        FAIL_NONE);
+    serve(rig);
     sim_serve(rig->loop, BACK, SIM_ACCEPTS);
 }
 
 void rig_start(struct proxy_rig *rig, uint64_t seed, const char *limits)
 {
-    rig_start_with(rig, seed, "sslmode = \"disable\"", "sslmode = \"disable\"", limits);
+    rig_start_route(rig, seed,
+                    &(struct rig_route){ .listener = "sslmode = \"disable\"",
+                                         .backend = "sslmode = \"disable\"",
+                                         .limits = limits });
 }
 
-size_t rig_conversations(const struct proxy_rig *rig)
+void rig_reload(struct proxy_rig *rig, const struct rig_route *route)
 {
-    size_t count = 0;
+    assert_null(rig->before);
+    rig->before = rig->generation;
+    rig->retired = rig->rw;
+    rig->generation = load(route, rig->before);
+    route_worker_stop_listening(rig->retired);
+    serve(rig);
+    route_worker_retire(rig->retired);
+}
 
-    if (rig->rw == NULL)
-        return 0;
-    for (struct conversation *c = rig->rw->conversations; c != NULL; c = conversation_next(c))
-        count++;
-    return count;
+/* ---- ending it ---- */
+
+static void drain(struct route_worker *const *rw)
+{
+    if (*rw != NULL)
+        route_worker_drain(*rw);
+    if (*rw != NULL)
+        route_worker_stop(*rw);
+}
+
+static void check_tally(const struct proxy_rig *rig)
+{
+    const struct route_tally *tally = rig->generation->routes[0]->tally;
+
+    assert_int_equal(atomic_load(&tally->sessions), 0);
+    assert_int_equal(atomic_load(&tally->pending), 0);
 }
 
 void rig_stop(struct proxy_rig *rig)
 {
-    if (rig->rw != NULL)
-        route_worker_drain(rig->rw);
-    if (rig->rw != NULL)
-        route_worker_stop(rig->rw);
+    struct log *log = rig->worker.log;
+
+    drain(&rig->rw);
+    drain(&rig->retired);
     sim_run_for(rig->loop, SECONDS(10));
     assert_null(rig->rw);
-    assert_int_equal(atomic_load(&rig->generation->routes[0]->tally->sessions), 0);
+    assert_null(rig->retired);
+    check_tally(rig);
     assert_int_equal(atomic_load(&rig->generation->holders), 1);
     generation_release(rig->generation);
+    generation_release(rig->before);
     worker_fini(&rig->worker);
+    log_free(log);
+    if (rig->log_fd >= 0)
+        close(rig->log_fd);
+}
+
+char *rig_stop_and_read(struct proxy_rig *rig)
+{
+    int     fd = dup(rig->log_fd);
+    off_t   len;
+    char   *text;
+    ssize_t got;
+
+    rig_stop(rig);
+    len = lseek(fd, 0, SEEK_END);
+    text = malloc((size_t)len + 1);
+    assert_non_null(text);
+    got = pread(fd, text, (size_t)len, 0);
+    assert_int_equal(got, len);
+    text[len] = '\0';
+    close(fd);
+    return text;
+}
+
+/* ---- looking at it ---- */
+
+bool rig_has_line(const char *log, const char *word, const char *other)
+{
+    for (const char *line = log; *line != '\0';) {
+        size_t len = strcspn(line, "\n");
+
+        if (memmem(line, len, word, strlen(word)) != NULL &&
+            memmem(line, len, other, strlen(other)) != NULL)
+            return true;
+        line += len + (line[len] == '\n');
+    }
+    return false;
+}
+
+static size_t count(const struct route_worker *rw)
+{
+    size_t n = 0;
+
+    if (rw == NULL)
+        return 0;
+    for (struct conversation *c = rw->conversations; c != NULL; c = conversation_next(c))
+        n++;
+    return n;
+}
+
+size_t rig_conversations(const struct proxy_rig *rig)
+{
+    return count(rig->rw) + count(rig->retired);
 }
 
 bool rig_got(struct sim_peer *peer, struct bytes expected)
@@ -96,15 +213,19 @@ bool rig_got(struct sim_peer *peer, struct bytes expected)
     return is;
 }
 
-bool rig_got_error(struct sim_peer *peer, const char *sqlstate)
+bool rig_is_error(struct bytes got, const char *sqlstate)
 {
-    struct bytes          got = sim_received(peer);
     struct error_response error;
     size_t                whole = got.len >= 5 ? bytes_u32(got.p + 1) + (size_t)1 : 0;
 
     return whole > 0 && whole <= got.len &&
            error_response_read(&error, bytes_first(got, whole)) &&
            error_response_has_code(&error, sqlstate);
+}
+
+bool rig_got_error(struct sim_peer *peer, const char *sqlstate)
+{
+    return rig_is_error(sim_received(peer), sqlstate);
 }
 
 void rig_log_in(struct proxy_rig *rig, struct sim_peer **client, struct sim_peer **server)
@@ -116,10 +237,7 @@ void rig_log_in(struct proxy_rig *rig, struct sim_peer **client, struct sim_peer
     *server = sim_accept(rig->loop, BACK);
     assert_non_null(*server);
     assert_true(rig_got(*server, STARTUP));
-    sim_write(*server, AUTH_OK_WIRE);
-    sim_write(*server, KEY_WIRE);
-    sim_write(*server, READY_WIRE);
+    sim_write(*server, LOGIN_WIRE);
     sim_settle(rig->loop);
-    assert_true(
-        rig_got(*client, BYTES("R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\1\0\0\0\2Z\0\0\0\x05I")));
+    assert_true(rig_got(*client, LOGIN_WIRE));
 }

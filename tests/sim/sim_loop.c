@@ -187,11 +187,10 @@ static void on_listener_stop(struct loop_listener *listener)
 
 static void on_discard(struct loop *loop, int fd)
 {
-    struct sim_loop *sim = sim_of(loop);
+    struct sim_peer *peer = sim_peer_of(sim_of(loop), fd);
 
-    for (size_t i = 0; i < sim->peer_count; i++)
-        if (sim->peers[i]->fd == fd)
-            sim_peer_close(sim->peers[i], false);
+    if (peer != NULL)
+        sim_peer_close(peer, false);
 }
 
 static const struct loop_listener_ops sim_listener_ops = {
@@ -288,6 +287,11 @@ void sim_set_random_cuts(struct loop *loop, bool random)
     sim_of(loop)->has_random_cuts = random;
 }
 
+void sim_set_piece(struct loop *loop, size_t n)
+{
+    sim_of(loop)->piece_most = n;
+}
+
 int sim_listen(struct loop *loop, const char *address)
 {
     static const int first_fd = 100;
@@ -327,6 +331,15 @@ struct sim_peer *sim_connect(struct loop *loop, const char *address)
         return NULL;
     peer = sim_pair(sim);
     sim_happen(peer->other, SIM_KNOCK, door, bytes_of(NULL, 0), sim->delay_us);
+    return peer;
+}
+
+struct sim_peer *sim_connect_from(struct loop *loop, const char *address, const char *from)
+{
+    struct sim_peer *peer = sim_connect(loop, address);
+
+    if (peer != NULL && !address_from_numeric(&peer->name, from, (uint16_t)(peer->fd + 20000)))
+        abort();
     return peer;
 }
 
@@ -378,6 +391,16 @@ bool sim_saw_end(const struct sim_peer *peer)
 bool sim_saw_reset(const struct sim_peer *peer)
 {
     return peer->saw_reset;
+}
+
+const struct address *sim_far_name(const struct sim_peer *peer)
+{
+    return &peer->other->name;
+}
+
+size_t sim_untaken(const struct sim_peer *peer)
+{
+    return peer->other->in.len + peer->other->in_flight;
 }
 
 void sim_set_window(struct sim_peer *peer, size_t bytes)

@@ -56,6 +56,9 @@ void sim_set_late(struct loop *loop, bool late);
 /* Each `received` brings a random part of what is there. */
 void sim_set_random_cuts(struct loop *loop, bool random);
 
+/* Each `received` brings at most `n` bytes; 0: uncut. */
+void sim_set_piece(struct loop *loop, size_t n);
+
 /* A descriptor for loop_listener_start(). */
 int sim_listen(struct loop *loop, const char *address);
 
@@ -76,6 +79,9 @@ struct sim_peer;
 /* A client of an address of sim_listen(); NULL where nobody listens. */
 struct sim_peer *sim_connect(struct loop *loop, const char *address);
 
+/* The same from a numeric address of one's own; the others share one. */
+struct sim_peer *sim_connect_from(struct loop *loop, const char *address, const char *from);
+
 /* The next connection that the program made to an address of sim_serve(); NULL: none. */
 struct sim_peer *sim_accept(struct loop *loop, const char *address);
 
@@ -89,6 +95,12 @@ struct bytes sim_received(const struct sim_peer *peer);
 void         sim_take(struct sim_peer *peer, size_t n);
 bool         sim_saw_end(const struct sim_peer *peer);
 bool         sim_saw_reset(const struct sim_peer *peer);
+
+/* Where the other end is: the source that the program bound, or one of the system's choice. */
+const struct address *sim_far_name(const struct sim_peer *peer);
+
+/* Of what the peer wrote, how many bytes the program has not taken yet. */
+size_t sim_untaken(const struct sim_peer *peer);
 
 /* The program may have so many bytes under way or untaken; more of them wait.  At first
  * there is no such limit. */

@@ -103,6 +103,13 @@ struct sim_peer *sim_pair(struct sim_loop *sim)
     return near;
 }
 
+struct sim_peer *sim_peer_of(struct sim_loop *sim, int fd)
+{
+    size_t at = (size_t)fd - FIRST_FD;
+
+    return fd >= FIRST_FD && at < sim->peer_count ? sim->peers[at] : NULL;
+}
+
 /* ---- what is under way ---- */
 
 void sim_happen(struct sim_peer *peer, enum sim_happening what, struct sim_door *door,

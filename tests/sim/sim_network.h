@@ -79,6 +79,7 @@ struct sim_loop {
     uint64_t          delay_us;
     bool              is_late;
     bool              has_random_cuts;
+    size_t            piece_most;   /* 0: uncut */
     bool              has_stopping; /* a withdrawn receive is to be looked at */
     int               accept_error;
     unsigned          accept_failures;
@@ -104,7 +105,8 @@ struct sim_door *sim_door_make(struct sim_loop *sim, const char *name);
 
 struct sim_peer *sim_door_take(struct sim_door *door); /* who waits there; NULL: nobody */
 
-struct sim_peer *sim_pair(struct sim_loop *sim); /* the near end */
+struct sim_peer *sim_pair(struct sim_loop *sim);            /* the near end */
+struct sim_peer *sim_peer_of(struct sim_loop *sim, int fd); /* NULL: none */
 
 void   sim_happen(struct sim_peer *peer, enum sim_happening what, struct sim_door *door,
                   struct bytes data, uint64_t delay_us);

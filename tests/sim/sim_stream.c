@@ -25,21 +25,26 @@ static void belong(struct sim_peer *peer, struct stream *stream)
 static enum fail on_attach(struct stream *stream, const struct loop_accepted *accepted,
                            const struct stream_options *options, struct failure *why)
 {
-    struct sim_loop *sim = sim_of(stream->loop);
+    struct sim_peer *peer = sim_peer_of(sim_of(stream->loop), accepted->fd);
 
-    for (size_t i = 0; i < sim->peer_count; i++) {
-        struct sim_peer *peer = sim->peers[i];
-
-        if (peer->fd != accepted->fd)
-            continue;
-        belong(peer, stream);
-        if (peer->other->stream != NULL) {
-            peer->window = BOTH_ENDS_WINDOW;
-            peer->other->window = BOTH_ENDS_WINDOW;
-        }
-        return FAIL_NONE;
+    if (peer == NULL)
+        return fail_errno(why, EBADF, "no such connection in the simulation");
+    belong(peer, stream);
+    if (peer->other->stream != NULL) {
+        peer->window = BOTH_ENDS_WINDOW;
+        peer->other->window = BOTH_ENDS_WINDOW;
     }
-    return fail_errno(why, EBADF, "no such connection in the simulation");
+    return FAIL_NONE;
+}
+
+/* Of the same family only, and with any port: io/loop.h. */
+static void bind_source(struct sim_peer *peer, const struct address *source,
+                        const struct address *target)
+{
+    if (source == NULL || source->length != target->length)
+        return;
+    peer->name = *source;
+    address_set_port(&peer->name, (uint16_t)(peer->fd + 20000));
 }
 
 static enum fail on_connect(struct stream *stream, const struct address *address,
@@ -52,6 +57,7 @@ static enum fail on_connect(struct stream *stream, const struct address *address
     struct bytes     nothing = bytes_of(NULL, 0);
 
     belong(peer, stream);
+    bind_source(peer, options->source, address);
     if (door->fd >= 0 || door->answer == SIM_ACCEPTS) {
         sim_happen(peer->other, SIM_KNOCK, door, nothing, sim->delay_us);
         sim_happen(peer, SIM_CONNECTED, NULL, nothing, 2 * sim->delay_us);
@@ -128,6 +134,8 @@ static size_t piece_length(struct sim_peer *peer)
 {
     size_t n = smaller(peer->in.len, peer->stream->receive_limit);
 
+    if (peer->sim->piece_most > 0)
+        n = smaller(n, peer->sim->piece_most);
     if (peer->piece_most > 0)
         n = smaller(n, peer->piece_most);
     if (peer->delivered < peer->cut_at)
