@@ -2,62 +2,24 @@
 #include "x509/identity.h"
 
 #include "x509/certificate.h"
+#include "x509/name_match.h"
 #include "x509/pem_file.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 struct identity {
-    atomic_uint              holders;
-    X509                    *leaf;
-    struct stack_st_X509    *intermediates;
-    EVP_PKEY                *key;
-    struct certificate_facts facts;
-    unsigned char           *der;
-    int                      der_len;
+    atomic_uint               holders;
+    X509                     *leaf;
+    struct stack_st_X509     *intermediates;
+    EVP_PKEY                 *key;
+    struct certificate_facts *facts; /* of the whole chain */
+    unsigned char            *der;
+    int                       der_len;
 };
-
-/* OpenSSL asks for a passphrase here instead of on the terminal. */
-static int no_passphrase(char *passphrase, int size, int is_for_writing, void *was_asked)
-{
-    *(bool *)was_asked = true;
-    return -1;
-}
-
-static enum fail parse_key(EVP_PKEY **out, struct bytes text, const char *file,
-                           struct failure *why)
-{
-    BIO *bio = BIO_new_mem_buf(text.p, (int)text.len);
-    bool was_asked = false;
-
-    if (bio != NULL)
-        *out = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &was_asked);
-    BIO_free(bio);
-    ERR_clear_error();
-    if (*out != NULL)
-        return FAIL_NONE;
-    if (was_asked) {
-        fail_hint(why, "take the passphrase off: openssl pkey -in %s -out NEW", file);
-        return fail(why, FAIL_CERT, "private key %s needs a passphrase", file);
-    }
-    fail_hint(why, "PEM text with BEGIN PRIVATE KEY (or RSA, EC PRIVATE KEY) is expected");
-    return fail(why, FAIL_CERT, "no private key can be read from %s", file);
-}
-
-static enum fail load_key(EVP_PKEY **out, const char *file, struct failure *why)
-{
-    struct buf text;
-    enum fail  rc = pem_file_read(file, PEM_FILE_KEY, &text, why);
-
-    if (rc == FAIL_NONE)
-        rc = parse_key(out, buf_bytes(&text), file, why);
-    pem_file_wipe(&text);
-    return rc;
-}
 
 static enum fail check_key(const struct identity *id, const struct identity_files *files,
                            struct failure *why)
@@ -93,6 +55,17 @@ static enum fail check_order(const struct identity *id, const char *file, struct
     return FAIL_NONE;
 }
 
+static enum fail load_facts(struct identity *id, struct failure *why)
+{
+    size_t    n = identity_chain_length(id);
+    enum fail rc = certificate_facts_init(&id->facts[0], id->leaf, why);
+
+    for (size_t i = 1; rc == FAIL_NONE && i < n; i++)
+        rc = certificate_facts_init(&id->facts[i], sk_X509_value(id->intermediates, (int)i - 1),
+                                    why);
+    return rc;
+}
+
 static enum fail load(struct identity *id, const struct identity_files *files,
                       struct failure *why)
 {
@@ -101,10 +74,14 @@ static enum fail load(struct identity *id, const struct identity_files *files,
     if ((id->intermediates = pem_file_certificates(files->cert, why)) == NULL)
         return FAIL_CERT;
     id->leaf = sk_X509_shift(id->intermediates);
-    if ((rc = load_key(&id->key, files->key, why)) != FAIL_NONE ||
-        (rc = check_key(id, files, why)) != FAIL_NONE ||
-        (rc = check_order(id, files->cert, why)) != FAIL_NONE ||
-        (rc = certificate_facts_init(&id->facts, id->leaf, why)) != FAIL_NONE)
+    if ((id->key = private_key_load(files->key, files->passphrase, why)) == NULL)
+        return FAIL_CERT;
+    if ((rc = check_key(id, files, why)) != FAIL_NONE ||
+        (rc = check_order(id, files->cert, why)) != FAIL_NONE)
+        return rc;
+    if ((id->facts = calloc(identity_chain_length(id), sizeof *id->facts)) == NULL)
+        return fail(why, FAIL_MEMORY, "out of memory");
+    if ((rc = load_facts(id, why)) != FAIL_NONE)
         return rc;
     if ((id->der_len = i2d_X509(id->leaf, &id->der)) <= 0)
         return fail(why, FAIL_MEMORY, "out of memory");
@@ -113,11 +90,13 @@ static enum fail load(struct identity *id, const struct identity_files *files,
 
 static void identity_free(struct identity *id)
 {
+    for (size_t i = 0; id->facts != NULL && i < identity_chain_length(id); i++)
+        certificate_facts_fini(&id->facts[i]);
+    free(id->facts);
     X509_free(id->leaf);
     pem_file_free_certificates(id->intermediates);
     EVP_PKEY_free(id->key);
     OPENSSL_free(id->der);
-    certificate_facts_fini(&id->facts);
     free(id);
 }
 
@@ -153,7 +132,45 @@ void identity_release(struct identity *identity)
 
 const struct certificate_facts *identity_facts(const struct identity *identity)
 {
-    return &identity->facts;
+    return &identity->facts[0];
+}
+
+const struct certificate_facts *identity_chain_facts(const struct identity *identity, size_t n)
+{
+    return &identity->facts[n];
+}
+
+bool identity_covers_name(const struct identity *identity, const char *host)
+{
+    return name_match(identity->leaf, host, NULL) == FAIL_NONE;
+}
+
+bool identity_has_server_auth(const struct identity *identity)
+{
+    return X509_check_purpose(identity->leaf, X509_PURPOSE_SSL_SERVER, 0) == 1;
+}
+
+bool identity_has_client_auth(const struct identity *identity)
+{
+    return X509_check_purpose(identity->leaf, X509_PURPOSE_SSL_CLIENT, 0) == 1;
+}
+
+/* Of the certificate: a provider's key may not tell. */
+static int kind_of(const struct identity *identity)
+{
+    return EVP_PKEY_get_base_id(X509_get0_pubkey(identity->leaf));
+}
+
+bool identity_same_kind(const struct identity *a, const struct identity *b)
+{
+    return kind_of(a) == kind_of(b);
+}
+
+const char *identity_kind(const struct identity *identity)
+{
+    const char *name = EVP_PKEY_get0_type_name(X509_get0_pubkey(identity->leaf));
+
+    return name != NULL ? name : "unknown";
 }
 
 size_t identity_chain_length(const struct identity *identity)

@@ -10,12 +10,14 @@
 
 #include "base/bytes.h"
 #include "base/fail.h"
+#include "x509/private_key.h"
 
 struct identity;
 
 struct identity_files {
     const char *cert; /* PEM: leaf first, then intermediates */
-    const char *key;  /* PEM: PKCS#8, PKCS#1 or SEC1 */
+    const char *key;  /* PEM: PKCS#8, PKCS#1 or SEC1; or the URI of a store */
+    const struct passphrase_source *passphrase; /* asked for a key that needs one; or NULL */
 };
 
 /*
@@ -23,8 +25,8 @@ struct identity_files {
  * signed the one before it; dates are not looked at.  The key file must be a
  * regular file, and by PostgreSQL's rule (be_tls_init, "private key file has
  * group or world access") owned by root with mode 0640 or less, or by the
- * effective user with 0600 or less.  A key with a passphrase is a failure,
- * never a prompt.
+ * effective user with 0600 or less.  A key with a passphrase is a failure where
+ * no source is given, or where its passphrase does not fit; never a prompt.
  * On failure NULL, and `why` names the file, what is wrong and what to do.
  */
 struct identity *identity_load(const struct identity_files *files, struct failure *why);
@@ -35,6 +37,18 @@ void             identity_release(struct identity *identity); /* NULL is fine */
 struct certificate_facts;
 const struct certificate_facts *identity_facts(const struct identity *identity);
 size_t identity_chain_length(const struct identity *identity); /* with leaf */
+/* The n-th certificate's; 0 is the leaf. */
+const struct certificate_facts *identity_chain_facts(const struct identity *identity, size_t n);
+
+/* What --check warns of: libpq's rules for names (x509/name_match.h), and the purposes. */
+bool identity_covers_name(const struct identity *identity, const char *host);
+bool identity_has_server_auth(const struct identity *identity);
+bool identity_has_client_auth(const struct identity *identity);
+
+/* Whether both have keys of the same kind: OpenSSL chooses between kinds, so one policy
+ * takes only one of each. */
+bool        identity_same_kind(const struct identity *a, const struct identity *b);
+const char *identity_kind(const struct identity *identity); /* "RSA", "EC" ... */
 
 /* Whether both have the same leaf certificate (DER): channel binding passes then. */
 struct bytes identity_leaf_der(const struct identity *identity);

@@ -63,7 +63,7 @@ static bool loads(const char *cert, const char *key, struct failure *why)
     struct identity *id;
 
     *why = (struct failure){ 0 };
-    id = identity_load(&(struct identity_files){ cert, key }, why);
+    id = identity_load(&(struct identity_files){ .cert = cert, .key = key }, why);
     assert_int_equal(id == NULL, failed(why));
     identity_release(id);
     return id != NULL;
@@ -85,12 +85,15 @@ static void a_chain_and_its_key_are_loaded(void **state)
 {
     struct failure   why = { 0 };
     struct identity *id =
-        identity_load(&(struct identity_files){ files.chain, files.key }, &why);
+        identity_load(&(struct identity_files){ .cert = files.chain, .key = files.key }, &why);
 
     assert_non_null(id);
     assert_int_equal(identity_chain_length(id), 3);
     assert_string_equal(identity_facts(id)->subject, "CN=db");
     assert_string_equal(identity_facts(id)->issuer, "CN=issuing");
+    assert_ptr_equal(identity_chain_facts(id, 0), identity_facts(id));
+    assert_string_equal(identity_chain_facts(id, 1)->subject, "CN=issuing");
+    assert_string_equal(identity_chain_facts(id, 2)->issuer, "CN=root");
     assert_int_equal(X509_cmp(identity_leaf(id), files.leaf.x509), 0);
     assert_int_equal(identity_leaf_der(id).len, i2d_X509(files.leaf.x509, NULL));
     assert_ptr_equal(identity_hold(id), id);
@@ -106,7 +109,8 @@ static void an_expired_leaf_loads_and_its_facts_tell(void **state)
         NULL);
     char *cert = certs_write_chain(files.dir, "old.crt", (const struct cert *[]){ &old, NULL });
     char *key = certs_write_key(files.dir, "old.key", &old);
-    struct identity *id = identity_load(&(struct identity_files){ cert, key }, NULL);
+    struct identity *id =
+        identity_load(&(struct identity_files){ .cert = cert, .key = key }, NULL);
 
     assert_non_null(id);
     assert_int_equal(identity_facts(id)->not_after, 2000);
@@ -166,6 +170,152 @@ static void a_key_with_a_passphrase_is_refused_without_asking(void **state)
 
     assert_refused(files.cert, path, "needs a passphrase", "openssl pkey");
     free(path);
+}
+
+/* A source that knows one passphrase, and notes what it was asked for. */
+struct known {
+    struct passphrase_source source;
+    const char              *passphrase; /* NULL: it fails */
+    char                     asked_for[256];
+    int                      times;
+};
+
+static enum fail tell_known(const struct passphrase_source *source, const char *key,
+                            struct secret *out, struct failure *why)
+{
+    struct known *known = (struct known *)(uintptr_t)source;
+
+    known->times++;
+    snprintf(known->asked_for, sizeof known->asked_for, "%s", key);
+    if (known->passphrase == NULL)
+        return fail(why, FAIL_TIMEOUT, "it did not answer");
+    if (secret_init(out, strlen(known->passphrase) + 1, why) != FAIL_NONE)
+        return FAIL_MEMORY;
+    return secret_put(out, bytes_of_string(known->passphrase)) ? FAIL_NONE : FAIL_LIMIT;
+}
+
+static int write_encrypted_traditional(FILE *file, EVP_PKEY *key)
+{
+    BIO *bio = BIO_new_fp(file, BIO_NOCLOSE);
+    int  rc = PEM_write_bio_PrivateKey_traditional(
+         bio, key, EVP_aes_256_cbc(), (const unsigned char *)"secret", 6, NULL, NULL);
+
+    BIO_free(bio);
+    return rc;
+}
+
+static bool loads_with(const char *cert, const char *key, struct known *known,
+                       struct failure *why)
+{
+    struct identity_files both = { .cert = cert, .key = key, .passphrase = &known->source };
+    struct identity      *id;
+
+    *why = (struct failure){ 0 };
+    id = identity_load(&both, why);
+    identity_release(id);
+    return id != NULL;
+}
+
+static void encrypted_keys_of_every_form_open_with_their_passphrase(void **state)
+{
+    struct failure why;
+    struct known   known = { .source.get = tell_known, .passphrase = "secret" };
+    char          *rsa =
+        certs_write_chain(files.dir, "rsa.crt", (const struct cert *[]){ &files.other, NULL });
+    char *keys[] = {
+        write_key("e1.key", write_encrypted, files.leaf.key),
+        write_key("e2.key", write_encrypted_traditional, files.leaf.key),
+        write_key("e3.key", write_encrypted_traditional, files.other.key),
+    };
+
+    for (int i = 0; i < 3; i++) {
+        assert_true(loads_with(i == 2 ? rsa : files.cert, keys[i], &known, &why));
+        assert_int_equal(known.times, i + 1);
+        assert_string_equal(known.asked_for, keys[i]);
+    }
+    for (int i = 0; i < 3; i++)
+        free(keys[i]);
+    free(rsa);
+}
+
+static void a_key_without_a_passphrase_asks_nobody(void **state)
+{
+    struct failure why;
+    struct known   known = { .source.get = tell_known, .passphrase = "secret" };
+
+    assert_true(loads_with(files.cert, files.key, &known, &why));
+    assert_int_equal(known.times, 0);
+}
+
+static void a_wrong_passphrase_is_told_as_such(void **state)
+{
+    struct failure why;
+    struct known   known = { .source.get = tell_known, .passphrase = "Secret" };
+    char          *key = write_key("encrypted.key", write_encrypted, files.leaf.key);
+
+    assert_false(loads_with(files.cert, key, &known, &why));
+    assert_int_equal(why.kind, FAIL_CERT);
+    assert_non_null(strstr(why.text, key));
+    assert_non_null(strstr(why.text, "wrong passphrase"));
+    known.passphrase = NULL;
+    assert_false(loads_with(files.cert, key, &known, &why));
+    assert_int_equal(why.kind, FAIL_TIMEOUT);
+    assert_non_null(strstr(why.text, key));
+    assert_non_null(strstr(why.text, "did not answer"));
+    free(key);
+}
+
+static void keys_of_stores_are_told_from_files(void **state)
+{
+    char *odd = certs_write_text(files.dir, "pk:odd", "", 0);
+
+    assert_true(private_key_is_uri("pkcs11:token=t;object=k"));
+    assert_true(private_key_is_uri("tpm2+x:handle"));
+    assert_false(private_key_is_uri("/etc/key:1.pem"));
+    assert_false(private_key_is_uri("./pkcs11:x"));
+    assert_false(private_key_is_uri("k:x"));
+    assert_false(private_key_is_uri("server.key"));
+    assert_false(private_key_is_uri(":x"));
+    assert_int_equal(chdir(files.dir), 0);
+    assert_false(private_key_is_uri("pk:odd"));
+    assert_int_equal(chdir("/"), 0);
+    free(odd);
+}
+
+static void a_store_without_its_provider_and_a_file_as_a_store_are_refused(void **state)
+{
+    assert_refused(files.cert, "nosuch:object=k", "store of nosuch:object=k cannot be opened",
+                   "openssl.cnf");
+    assert_refused(files.cert, "file:/etc/ssl/private/x.key", "by their path",
+                   "write the path alone");
+}
+
+static void what_a_certificate_is_good_for_is_told(void **state)
+{
+    struct cert client = cert_make(
+        &(struct cert_spec){ .common_name = "c", .usage = "clientAuth", .is_rsa = true }, NULL);
+    char *cert =
+        certs_write_chain(files.dir, "c.crt", (const struct cert *[]){ &client, NULL });
+    char            *key = certs_write_key(files.dir, "c.key", &client);
+    struct identity *a =
+        identity_load(&(struct identity_files){ .cert = files.chain, .key = files.key }, NULL);
+    struct identity *b =
+        identity_load(&(struct identity_files){ .cert = cert, .key = key }, NULL);
+
+    assert_true(identity_covers_name(a, "DB"));
+    assert_false(identity_covers_name(a, "other"));
+    assert_true(identity_has_server_auth(a) && identity_has_client_auth(a));
+    assert_false(identity_has_server_auth(b));
+    assert_true(identity_has_client_auth(b));
+    assert_true(identity_same_kind(a, a));
+    assert_false(identity_same_kind(a, b));
+    assert_string_equal(identity_kind(a), "EC");
+    assert_string_equal(identity_kind(b), "RSA");
+    identity_release(a);
+    identity_release(b);
+    cert_free(&client);
+    free(cert);
+    free(key);
 }
 
 static void binary_forms_are_named_and_the_command_to_convert_is_told(void **state)
@@ -315,7 +465,7 @@ static void a_file_cut_anywhere_is_refused(void **state)
 
 static void loading_fails_cleanly_when_memory_runs_out(void **state)
 {
-    struct identity_files both = { files.chain, files.key };
+    struct identity_files both = { .cert = files.chain, .key = files.key };
     unsigned              n;
 
     for (n = 1; n < 100; n++) {
@@ -342,6 +492,12 @@ int main(void)
         cmocka_unit_test(an_expired_leaf_loads_and_its_facts_tell),
         cmocka_unit_test(sec1_and_pkcs1_keys_are_taken),
         cmocka_unit_test(a_key_with_a_passphrase_is_refused_without_asking),
+        cmocka_unit_test(encrypted_keys_of_every_form_open_with_their_passphrase),
+        cmocka_unit_test(a_key_without_a_passphrase_asks_nobody),
+        cmocka_unit_test(a_wrong_passphrase_is_told_as_such),
+        cmocka_unit_test(keys_of_stores_are_told_from_files),
+        cmocka_unit_test(a_store_without_its_provider_and_a_file_as_a_store_are_refused),
+        cmocka_unit_test(what_a_certificate_is_good_for_is_told),
         cmocka_unit_test(binary_forms_are_named_and_the_command_to_convert_is_told),
         cmocka_unit_test(a_key_of_another_certificate_is_refused_and_both_files_named),
         cmocka_unit_test(a_chain_in_the_wrong_order_is_refused),

@@ -19,7 +19,8 @@ struct identity *tls_pki_identity(const struct tls_pki *pki, const struct cert *
     struct failure   why = { 0 };
     char            *cert = certs_write_chain(pki->dir, "chain.crt", chain);
     char            *key = certs_write_key(pki->dir, "leaf.key", chain[0]);
-    struct identity *id = identity_load(&(struct identity_files){ cert, key }, &why);
+    struct identity *id =
+        identity_load(&(struct identity_files){ .cert = cert, .key = key }, &why);
 
     must(id, &why);
     free(cert);
