@@ -130,27 +130,28 @@ void relaying_drained(struct conversation *c)
 
 /* ---- time and drain ---- */
 
+/* A query may run for as long as it likes.  A message that stays half sent is no query: such a
+ * session ends without a word, since none can be put in. */
+static bool may_end_idle(const struct conversation *c)
+{
+    return !relay_is_busy(&c->relay) || !relay_is_between(&c->relay);
+}
+
 void relaying_timed_out(struct conversation *c)
 {
     uint64_t limit = c->rw->route->settings->limits.idle_timeout_us;
     uint64_t quiet = now_us(c) - c->active_us;
     bool     half_closed = c->relay.to_client.state != PIPE_FLOWING;
-    uint64_t left;
 
     if (half_closed)
         limit = HALF_CLOSED_US;
-    if (quiet >= limit && (half_closed || !relay_is_busy(&c->relay))) {
-        if (half_closed)
-            conversation_close(c, c->reason);
-        else
-            conversation_refuse(c, END_TIMEOUT_IDLE, "57P05",
-                                "terminating connection due to idle-session timeout", NULL);
-        return;
-    }
-    /* moved since, or a query is running: nothing is touched per message, so look again later
-     */
-    left = quiet < limit ? limit - quiet : limit;
-    loop_timer_start(c->rw->worker->loop, &c->timer, left);
+    if (quiet >= limit && half_closed)
+        conversation_close(c, c->reason);
+    else if (quiet >= limit && may_end_idle(c))
+        conversation_refuse(c, END_TIMEOUT_IDLE, "57P05",
+                            "terminating connection due to idle-session timeout", NULL);
+    else /* nothing is touched per message, so look again later */
+        loop_timer_start(c->rw->worker->loop, &c->timer, quiet < limit ? limit - quiet : limit);
 }
 
 void relaying_drain(struct conversation *c)
