@@ -375,7 +375,8 @@ static void on_ended(struct pump *pump)
     case CONVERSATION_CLIENT_TLS: on_handshake_ended(c); break;
     case CONVERSATION_RELAYING: relaying_client_ended(c); break;
     case CONVERSATION_ENDING:
-        if (pump->eof)
+        /* one that only stopped sending still reads our last words */
+        if (pump->reset || (pump->eof && pump_is_drained(pump)))
             conversation_close(c, c->reason);
         break;
     case CONVERSATION_CLOSED: break;
