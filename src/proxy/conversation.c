@@ -236,6 +236,8 @@ void conversation_refuse(struct conversation *c, enum end_reason reason, const c
     struct buf words = BUF_LIMIT(2048);
     bool       clean = false;
 
+    if (c->state == CONVERSATION_LOGIN)
+        dialing_release_held(c);
     if (may_speak(c)) {
         error_response_write(&words, &error);
         clean = buf_ok(&words) && pump_write(&c->client, buf_bytes(&words)) == FAIL_NONE;

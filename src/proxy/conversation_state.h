@@ -133,8 +133,9 @@ struct conversation {
     char               *database;
 };
 
-/* What bytes of a client may wait while nobody can take them yet.  Beyond OPENING_RECEIVE no more
- * are asked for; what was asked for last may bring as much again, and a record that was held. */
+/* What bytes of a client may wait while nobody can take them yet.  Beyond OPENING_RECEIVE no
+ * more are asked for; what was asked for last may bring as much again, and a record that was
+ * held. */
 #define PENDING_LIMIT ((size_t)64 * 1024)
 /* What a server says before it asks for a password, under sslmode allow. */
 #define HELD_LIMIT      ((size_t)128 * 1024)
@@ -180,7 +181,8 @@ void                            dialing_next_target(struct conversation *c);
 void                            dialing_timed_out(struct conversation *c);
 /* The client ended before ReadyForQuery: because the server had refused it, or by itself. */
 void dialing_client_left(struct conversation *c);
-void dialing_forget(struct conversation *c); /* a look-up under way */
+void dialing_forget(struct conversation *c);       /* a look-up under way */
+void dialing_release_held(struct conversation *c); /* to the client, which waits no longer */
 
 /* relaying.c */
 void relaying_start(struct conversation *c, struct bytes behind);

@@ -326,9 +326,21 @@ static void on_connected(struct pump *pump, int error)
     pump_receive(pump, 1); /* not one byte more: CVE-2021-23222 */
 }
 
+static void report_refusal(const struct conversation *c)
+{
+    const struct login *login = &c->approach->login;
+    struct failure      why = { 0 };
+
+    (void)fail(&why, FAIL_REFUSED, "the server refused the login: %s %s",
+               login->error_code[0] != '\0' ? login->error_code : "without a code",
+               login->error_message);
+    report_failure(c, EVENT_AUTH_FAILED, "login", &why);
+}
+
 /* The server refused plaintext, has no TLS either, and has said why in plaintext. */
 static void pass_refusal_on(struct conversation *c)
 {
+    report_refusal(c);
     (void)!pump_write(&c->client, buf_bytes(&c->approach->held));
     conversation_end(c, END_AUTH_FAILED, true);
 }
@@ -439,14 +451,20 @@ static void try_again_with_tls(struct conversation *c)
     pump_close(&c->backend, false);
 }
 
+/* It talks to this client, TLS or not. */
+static bool has_decided(const struct login *login, enum login_verdict verdict)
+{
+    return login->auth_seen || verdict == LOGIN_READY;
+}
+
 /* Hands on what the server said; under `allow`, only once it is clear that TLS need not be
  * tried. */
-static enum fail pass_on(struct conversation *c, struct bytes said)
+static enum fail pass_on(struct conversation *c, struct bytes said, enum login_verdict verdict)
 {
     struct approach *a = c->approach;
     enum fail        rc;
 
-    if (a->hesitates && !a->login.auth_seen && !a->login.has_error) {
+    if (a->hesitates && !has_decided(&a->login, verdict) && !a->login.has_error) {
         buf_put(&a->held, said);
         return buf_ok(&a->held) ? FAIL_NONE : FAIL_LIMIT;
     }
@@ -455,6 +473,15 @@ static enum fail pass_on(struct conversation *c, struct bytes said)
     if (rc == FAIL_NONE && said.len > 0)
         rc = pump_write(&c->client, said);
     return rc;
+}
+
+void dialing_release_held(struct conversation *c)
+{
+    struct buf *held = &c->approach->held;
+
+    if (held->len > 0)
+        (void)!pump_write(&c->client, buf_bytes(held));
+    buf_clear(held);
 }
 
 static bool must_try_tls(const struct conversation *c)
@@ -476,7 +503,7 @@ static void on_login_bytes(struct conversation *c, struct bytes in)
     if (must_try_tls(c))
         buf_put(&a->held, buf_bytes(&out));
     else
-        rc = pass_on(c, buf_bytes(&out));
+        rc = pass_on(c, buf_bytes(&out), verdict);
     buffers_give(&c->rw->worker->buffers, &out);
     report_binding(c);
     if (rc != FAIL_NONE || !complete) {
@@ -487,7 +514,7 @@ static void on_login_bytes(struct conversation *c, struct bytes in)
         try_again_with_tls(c);
         return;
     }
-    if (a->hesitates && a->login.auth_seen)
+    if (a->hesitates && has_decided(&a->login, verdict))
         stop_hesitating(c);
     if (c->state != CONVERSATION_LOGIN)
         return;
@@ -495,17 +522,6 @@ static void on_login_bytes(struct conversation *c, struct bytes in)
         login_is_ready(c, in);
     else if (verdict == LOGIN_BROKEN)
         login_is_broken(c);
-}
-
-static void report_refusal(const struct conversation *c)
-{
-    const struct login *login = &c->approach->login;
-    struct failure      why = { 0 };
-
-    (void)fail(&why, FAIL_REFUSED, "the server refused the login: %s %s",
-               login->error_code[0] != '\0' ? login->error_code : "without a code",
-               login->error_message);
-    report_failure(c, EVENT_AUTH_FAILED, "login", &why);
 }
 
 void dialing_client_left(struct conversation *c)

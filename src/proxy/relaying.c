@@ -31,6 +31,7 @@ void relaying_start(struct conversation *c, struct bytes behind)
     relay_logged_in(&c->relay, a->login.status);
     login_fini(&a->login);
     buf_fini(&a->pending);
+    buf_fini(&a->held);
     free(a);
     c->approach = NULL;
     c->active_us = c->ready_us;
