@@ -17,12 +17,13 @@
 #define LONGEST_TEXT   1024u
 #define LONGEST_NAME   256u
 #define LONGEST_SERIAL 64u
+#define SECONDS_A_DAY  86400
 
 /* RFC 2253, but bytes past ASCII stay as they are: text_escape does them once. */
 #define NAME_FLAGS                                                                             \
     (XN_FLAG_RFC2253 & ~(unsigned long)(ASN1_STRFLGS_ESC_MSB | ASN1_STRFLGS_ESC_CTRL))
 
-static char *copy_of(const char *text)
+char *certificate_copy_text(const char *text)
 {
     size_t size = strlen(text) + 1;
     char  *copy = malloc(size);
@@ -37,10 +38,10 @@ static char *escaped_copy(struct bytes text)
     char escaped[LONGEST_TEXT];
 
     text_escape(escaped, sizeof escaped, text);
-    return copy_of(escaped);
+    return certificate_copy_text(escaped);
 }
 
-static char *name_text(const X509_NAME *name)
+char *certificate_name_text(const X509_NAME *name)
 {
     BIO  *bio = BIO_new(BIO_s_mem());
     char *text = NULL;
@@ -67,25 +68,32 @@ static struct bytes string_bytes(const ASN1_STRING *s)
     return bytes_of(ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s));
 }
 
+char *certificate_hex(struct bytes b)
+{
+    char *text = malloc(2 * b.len + 1);
+
+    if (text != NULL)
+        hex(text, b);
+    return text;
+}
+
 static char *serial_text(const ASN1_INTEGER *serial)
 {
     char text[1 + 2 * LONGEST_SERIAL + 1] = "-";
     bool negative = ASN1_STRING_type(serial) == V_ASN1_NEG_INTEGER;
 
     hex(text + (negative ? 1 : 0), bytes_first(string_bytes(serial), LONGEST_SERIAL));
-    return copy_of(text);
+    return certificate_copy_text(text);
 }
 
 static char *fingerprint_text(X509 *certificate)
 {
     uint8_t  digest[EVP_MAX_MD_SIZE];
-    char     text[2 * EVP_MAX_MD_SIZE + 1];
     unsigned len = 0;
 
     if (X509_digest(certificate, EVP_sha256(), digest, &len) != 1)
         return NULL;
-    hex(text, bytes_of(digest, len));
-    return copy_of(text);
+    return certificate_hex(bytes_of(digest, len));
 }
 
 static void address_text(char *out, size_t size, struct bytes address)
@@ -134,11 +142,10 @@ static char *alternative_names_text(X509 *certificate)
         at += (size_t)snprintf(all + at, sizeof all - at, "%s%s", at > 0 ? ", " : "", one);
     }
     GENERAL_NAMES_free(names);
-    return copy_of(all);
+    return certificate_copy_text(all);
 }
 
-/* A date that cannot be read counts as 1970: long expired. */
-static int64_t seconds(const ASN1_TIME *date)
+int64_t certificate_seconds(const ASN1_TIME *date)
 {
     struct tm parts;
 
@@ -149,13 +156,13 @@ enum fail certificate_facts_init(struct certificate_facts *out, X509 *certificat
                                  struct failure *why)
 {
     struct certificate_facts facts = {
-        .subject = name_text(X509_get_subject_name(certificate)),
-        .issuer = name_text(X509_get_issuer_name(certificate)),
+        .subject = certificate_name_text(X509_get_subject_name(certificate)),
+        .issuer = certificate_name_text(X509_get_issuer_name(certificate)),
         .serial = serial_text(X509_get0_serialNumber(certificate)),
         .fingerprint = fingerprint_text(certificate),
         .names = alternative_names_text(certificate),
-        .not_before = seconds(X509_get0_notBefore(certificate)),
-        .not_after = seconds(X509_get0_notAfter(certificate)),
+        .not_before = certificate_seconds(X509_get0_notBefore(certificate)),
+        .not_after = certificate_seconds(X509_get0_notAfter(certificate)),
     };
 
     ERR_clear_error();
@@ -176,6 +183,13 @@ void certificate_facts_fini(struct certificate_facts *facts)
     free(facts->fingerprint);
     free(facts->names);
     *facts = (struct certificate_facts){ 0 };
+}
+
+int64_t certificate_days_left(int64_t not_after, int64_t now)
+{
+    int64_t left = not_after - now;
+
+    return left >= 0 ? left / SECONDS_A_DAY : -((-left + SECONDS_A_DAY - 1) / SECONDS_A_DAY);
 }
 
 /* Where the only common name stands; negative where there is none, or more than one. */
@@ -216,7 +230,7 @@ char *certificate_common_name(X509 *certificate)
     char            *text;
 
     if (at < 0)
-        return copy_of("");
+        return certificate_copy_text("");
     len =
         ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
     text = escaped_copy(bytes_of(utf8, len > 0 ? (size_t)len : 0));

@@ -11,6 +11,8 @@
 #include "base/fail.h"
 
 struct x509_st;
+struct X509_name_st;
+struct asn1_string_st;
 
 struct certificate_facts {
     char   *subject; /* RFC 2253 order and escapes, then text_escape'd */
@@ -27,6 +29,36 @@ enum fail certificate_facts_init(struct certificate_facts *out, struct x509_st *
                                  struct failure *why) WARN_UNUSED;
 void      certificate_facts_fini(struct certificate_facts *facts); /* all-zero is fine */
 
+/* Whole days until `not_after`; negative once it has passed. */
+int64_t certificate_days_left(int64_t not_after, int64_t now);
+
+/* What verify-full compares with the user: the values of client_name. */
+enum certificate_name_kind {
+    CERTIFICATE_CN,
+    CERTIFICATE_DN, /* RFC 2253, as PostgreSQL's clientname=DN writes it */
+    CERTIFICATE_SAN_DNS,
+    CERTIFICATE_SAN_URI,
+    CERTIFICATE_SAN_EMAIL,
+};
+
+struct certificate_names {
+    char **items; /* raw, not escaped: to be compared, not to be logged */
+    size_t count;
+};
+
+/*
+ * All names of that kind, UTF-8; none is no failure.  FAIL_CERT: a NUL hides in one of them,
+ * the alternative names cannot be read, or there is more than one common name (PostgreSQL
+ * would take the last).  End with certificate_names_fini, whatever was returned.
+ */
+enum fail certificate_names_read(struct certificate_names *out, struct x509_st *certificate,
+                                 enum certificate_name_kind kind,
+                                 struct failure            *why) WARN_UNUSED;
+void      certificate_names_fini(struct certificate_names *names);
+
+/* Exact, byte for byte (WIRE T8). */
+bool certificate_names_have(const struct certificate_names *names, const char *name);
+
 /*
  * Whether the one common name of the certificate is exactly `name`: byte for
  * byte, no wildcards, no case folding (WIRE T8).  A NUL inside the name, no
@@ -37,5 +69,12 @@ bool certificate_has_common_name(struct x509_st *certificate, const char *name);
 
 /* The common name, escaped, for messages; "" where there is none.  The caller frees it. */
 char *certificate_common_name(struct x509_st *certificate);
+
+/* For the files of x509/: copies that the caller frees, NULL when out of memory; a date that
+ * cannot be read is 1970. */
+char   *certificate_copy_text(const char *text);
+char   *certificate_name_text(const struct X509_name_st *name); /* RFC 2253, escaped */
+char   *certificate_hex(struct bytes b);
+int64_t certificate_seconds(const struct asn1_string_st *date);
 
 #endif

@@ -2,9 +2,11 @@
 #include "x509/trust.h"
 
 #include "x509/certificate.h"
+#include "x509/crl.h"
 #include "x509/pem_file.h"
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 #include <stdatomic.h>
@@ -16,6 +18,8 @@ struct trust {
     atomic_uint               holders;
     struct stack_st_X509     *certificates; /* NULL: the platform's store */
     struct certificate_facts *facts;
+    struct crl_list          *crls; /* NULL: none */
+    uint8_t                   digest[32];
 };
 
 static const char *setting_or(const char *variable, const char *preset)
@@ -54,7 +58,27 @@ static enum fail load_facts(struct trust *trust, struct failure *why)
     return FAIL_NONE;
 }
 
-static enum fail load(struct trust *trust, const char *file, struct failure *why)
+/* Each fingerprint is a digest already, and as long as any other. */
+static bool make_digest(struct trust *trust)
+{
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    bool        good = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
+
+    for (size_t i = 0; good && i < trust_count(trust); i++)
+        good = EVP_DigestUpdate(md, trust->facts[i].fingerprint,
+                                strlen(trust->facts[i].fingerprint)) == 1;
+    good = good && EVP_DigestUpdate(md, "|", 1) == 1;
+    for (size_t i = 0; good && i < trust_crl_count(trust); i++) {
+        const char *fingerprint = trust_crl_facts(trust, i)->fingerprint;
+
+        good = EVP_DigestUpdate(md, fingerprint, strlen(fingerprint)) == 1;
+    }
+    good = good && EVP_DigestFinal_ex(md, trust->digest, NULL) == 1;
+    EVP_MD_CTX_free(md);
+    return good;
+}
+
+static enum fail load_bundle(struct trust *trust, const char *file, struct failure *why)
 {
     if (strcmp(file, TRUST_SYSTEM) == 0)
         return check_system_store(why);
@@ -63,16 +87,34 @@ static enum fail load(struct trust *trust, const char *file, struct failure *why
     return load_facts(trust, why);
 }
 
+static enum fail load(struct trust *trust, const struct trust_files *files, struct failure *why)
+{
+    enum fail rc = load_bundle(trust, files->file, why);
+
+    if (rc != FAIL_NONE)
+        return rc;
+    if ((files->crl_file != NULL || files->crl_dir != NULL) &&
+        (trust->crls = crl_list_load(files->crl_file, files->crl_dir, why)) == NULL)
+        return FAIL_CERT;
+    return make_digest(trust) ? FAIL_NONE : fail(why, FAIL_MEMORY, "out of memory");
+}
+
 static void trust_free(struct trust *trust)
 {
     for (size_t i = 0; trust->facts != NULL && i < trust_count(trust); i++)
         certificate_facts_fini(&trust->facts[i]);
     free(trust->facts);
     pem_file_free_certificates(trust->certificates);
+    crl_list_free(trust->crls);
     free(trust);
 }
 
 struct trust *trust_load(const char *file, struct failure *why)
+{
+    return trust_load_files(&(struct trust_files){ .file = file }, why);
+}
+
+struct trust *trust_load_files(const struct trust_files *files, struct failure *why)
 {
     struct trust *trust = calloc(1, sizeof *trust);
 
@@ -81,7 +123,7 @@ struct trust *trust_load(const char *file, struct failure *why)
         return NULL;
     }
     atomic_init(&trust->holders, 1);
-    if (load(trust, file, why) == FAIL_NONE)
+    if (load(trust, files, why) == FAIL_NONE)
         return trust;
     trust_free(trust);
     return NULL;
@@ -114,8 +156,35 @@ const struct certificate_facts *trust_facts(const struct trust *trust, size_t n)
     return &trust->facts[n];
 }
 
+size_t trust_crl_count(const struct trust *trust)
+{
+    return crl_list_count(trust->crls);
+}
+
+const struct crl_facts *trust_crl_facts(const struct trust *trust, size_t n)
+{
+    return crl_list_facts(trust->crls, n);
+}
+
+struct bytes trust_digest(const struct trust *trust)
+{
+    return bytes_of(trust->digest, sizeof trust->digest);
+}
+
+static bool add_crls(X509_STORE *store, const struct trust *trust)
+{
+    for (size_t i = 0; i < trust_crl_count(trust); i++) {
+        if (X509_STORE_add_crl(store, crl_list_get(trust->crls, i)) != 1)
+            return false;
+    }
+    return trust->crls == NULL ||
+           X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1;
+}
+
 static bool fill_store(X509_STORE *store, const struct trust *trust)
 {
+    if (!add_crls(store, trust))
+        return false;
     if (trust_is_system(trust))
         return X509_STORE_set_default_paths(store) == 1;
     for (int i = 0; i < sk_X509_num(trust->certificates); i++) {

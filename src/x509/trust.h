@@ -16,6 +16,14 @@ struct trust;
 
 #define TRUST_SYSTEM "system" /* in place of a file: the platform's store */
 
+struct trust_files {
+    const char *file;               /* a PEM bundle, or TRUST_SYSTEM */
+    const char *crl_file, *crl_dir; /* x509/crl.h; NULL: none.  With one, the whole chain is
+                                     * checked, and a CA without a list is a refusal. */
+};
+
+struct trust *trust_load_files(const struct trust_files *files, struct failure *why);
+
 /* Loads a PEM bundle, or TRUST_SYSTEM.  No certificate in the file is a failure. */
 struct trust *trust_load(const char *file, struct failure *why);
 struct trust *trust_hold(struct trust *trust);
@@ -28,7 +36,15 @@ struct certificate_facts;
 /* Facts of the n-th certificate, borrowed. */
 const struct certificate_facts *trust_facts(const struct trust *trust, size_t n);
 
-/* For tls/ only: a new store with all of it, the caller's; and the names for
+size_t trust_crl_count(const struct trust *trust);
+struct crl_facts;
+const struct crl_facts *trust_crl_facts(const struct trust *trust, size_t n); /* borrowed */
+
+/* A digest of all certificates and lists in it, 32 bytes; the same for the same contents. */
+struct bytes trust_digest(const struct trust *trust);
+
+/* For tls/ only: a new store with all of it, the caller's, and set to check
+ * the lists where there are any; and the names for
  * CertificateRequest. */
 struct x509_store_st;
 struct stack_st_X509_NAME;

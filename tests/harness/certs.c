@@ -173,6 +173,50 @@ char *certs_write_key(const char *dir, const char *name, const struct cert *cert
     return path;
 }
 
+static void add_revoked(X509_CRL *crl, const struct cert *cert)
+{
+    X509_REVOKED *entry = X509_REVOKED_new();
+    ASN1_TIME    *date = ASN1_TIME_set(NULL, (time_t)CERTS_NOW - 100);
+
+    must(X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(cert->x509)) == 1 &&
+             X509_REVOKED_set_revocationDate(entry, date) == 1 &&
+             X509_CRL_add0_revoked(crl, entry) == 1,
+         "revoke");
+    ASN1_TIME_free(date);
+}
+
+static void set_update(X509_CRL *crl, int (*set)(X509_CRL *, const ASN1_TIME *), int64_t when)
+{
+    ASN1_TIME *date = ASN1_TIME_set(NULL, (time_t)when);
+
+    must(set(crl, date) == 1, "date of a CRL");
+    ASN1_TIME_free(date);
+}
+
+char *certs_write_crl(const char *dir, const char *name, const struct crl_spec *spec,
+                      const struct cert *issuer)
+{
+    X509_CRL *crl = X509_CRL_new();
+    int64_t   day = 24 * 3600;
+    char     *path;
+    FILE     *file = create(dir, name, &path);
+
+    must(X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1 &&
+             X509_CRL_set_issuer_name(crl, X509_get_subject_name(issuer->x509)) == 1,
+         "CRL");
+    set_update(crl, X509_CRL_set1_lastUpdate,
+               spec->this_update != 0 ? spec->this_update : CERTS_NOW - day);
+    if (spec->next_update >= 0)
+        set_update(crl, X509_CRL_set1_nextUpdate,
+                   spec->next_update != 0 ? spec->next_update : CERTS_NOW + 7 * day);
+    for (const struct cert *const *cert = spec->revoked; cert != NULL && *cert != NULL; cert++)
+        add_revoked(crl, *cert);
+    must(X509_CRL_sort(crl) == 1 && X509_CRL_sign(crl, issuer->key, EVP_sha256()) > 0, "sign");
+    must(PEM_write_X509_CRL(file, crl) == 1 && fclose(file) == 0, path);
+    X509_CRL_free(crl);
+    return path;
+}
+
 char *certs_write_text(const char *dir, const char *name, const void *text, size_t len)
 {
     char *path;

@@ -44,6 +44,12 @@ void cert_set_raw_names(struct cert *cert, const void *der, size_t len,
 void cert_set_raw_common_name(struct cert *cert, const void *name, size_t len,
                               const struct cert *issuer);
 
+struct crl_spec {
+    const struct cert *const *revoked;     /* ended by NULL; NULL: none */
+    int64_t                   this_update; /* 0: a day before CERTS_NOW */
+    int64_t                   next_update; /* 0: a week after it; -1: not said */
+};
+
 /* A new directory under the build's or the system's temporary one; free removes it with its
  * files. */
 char *certs_dir_new(void);
@@ -52,6 +58,8 @@ void  certs_dir_free(char *dir);
 /* Writes a file there and returns its path, to be freed. */
 char *certs_write_chain(const char *dir, const char *name, const struct cert *const *chain);
 char *certs_write_key(const char *dir, const char *name, const struct cert *cert);
+char *certs_write_crl(const char *dir, const char *name, const struct crl_spec *spec,
+                      const struct cert *issuer);
 char *certs_write_text(const char *dir, const char *name, const void *text, size_t len);
 
 #endif
