@@ -682,6 +682,10 @@ void dialing_timed_out(struct conversation *c)
                             "canceling authentication due to timeout", NULL);
     } else if (c->state == CONVERSATION_CONNECTING) {
         give_up_address(c, 0);
+    } else if (c->state == CONVERSATION_BACKEND_TLS) {
+        (void)fail(&why, FAIL_TIMEOUT,
+                   "the handshake was not finished within handshake_timeout");
+        handshake_failed(c, &why);
     } else {
         (void)fail(&why, FAIL_TIMEOUT, "no answer within %s",
                    conversation_state_limit(c->state));
