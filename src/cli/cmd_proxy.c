@@ -4,27 +4,57 @@
 
 #define REPORT_BYTES ((size_t)16 * 1024 * 1024)
 
+#define SETS_MOST 64
+
 struct proxy_arguments {
-    const char *file;
-    bool        checks_only;
+    struct settings_source source;
+    const char            *sets[SETS_MOST];
+    bool                   checks_only;
 };
+
+static int add_set(struct proxy_arguments *out, const char *set)
+{
+    if (out->source.set_count == SETS_MOST)
+        return complain_of_usage("proxy: --set is given more than %d times", SETS_MOST);
+    out->sets[out->source.set_count++] = set;
+    return EXIT_GOOD;
+}
+
+/* An option that stands before its value. */
+static int add_option(struct proxy_arguments *out, const char *option, const char *value)
+{
+    bool is_set = strcmp(option, "--set") == 0;
+
+    if (!is_set && strcmp(option, "-c") != 0)
+        return complain_of_usage("proxy: unknown option %s; see pgtls proxy --help", option);
+    if (value == NULL)
+        return complain_of_usage("proxy: %s needs a %s; see pgtls proxy --help", option,
+                                 is_set ? "PATH=VALUE" : "file");
+    if (is_set)
+        return add_set(out, value);
+    if (out->source.file != NULL)
+        return complain_of_usage("proxy: -c is given twice; one file has all routes");
+    out->source.file = value;
+    return EXIT_GOOD;
+}
 
 /* EXIT_GOOD, or EXIT_USAGE after a complaint. */
 static int read_arguments(struct proxy_arguments *out, int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--check") == 0)
+    out->source.sets = out->sets;
+    for (int i = 1; i < argc; i++) {
+        int status = EXIT_GOOD;
+
+        if (strcmp(argv[i], "--check") == 0) {
             out->checks_only = true;
-        else if (strcmp(argv[i], "-c") != 0)
-            return complain_of_usage("proxy: unknown option %s; see pgtls proxy --help",
-                                     argv[i]);
-        else if (i + 1 == argc)
-            return complain_of_usage("proxy: -c needs a file; see pgtls proxy --help");
-        else if (out->file != NULL)
-            return complain_of_usage("proxy: -c is given twice; one file has all routes");
-        else
-            out->file = argv[++i];
-    if (out->file == NULL)
+            continue;
+        }
+        status = add_option(out, argv[i], argv[i + 1]);
+        if (status != EXIT_GOOD)
+            return status;
+        i++;
+    }
+    if (out->source.file == NULL)
         return complain_of_usage("proxy: -c FILE is missing; see pgtls proxy --help");
     return EXIT_GOOD;
 }
@@ -43,10 +73,10 @@ static int tell_problems(const struct conf_problems *problems)
     return problems->error_count == 0 ? EXIT_GOOD : EXIT_FAILED;
 }
 
-static int check(const char *file, struct conf_problems *problems)
+static int check(const struct settings_source *source, struct conf_problems *problems)
 {
     struct buf report = BUF_LIMIT(REPORT_BYTES);
-    bool       is_good = server_check(file, problems, &report);
+    bool       is_good = server_check(source, problems, &report);
     int        status = tell_problems(problems);
 
     if (is_good)
@@ -55,9 +85,9 @@ static int check(const char *file, struct conf_problems *problems)
     return status;
 }
 
-static int serve(const char *file, struct conf_problems *problems)
+static int serve(const struct settings_source *source, struct conf_problems *problems)
 {
-    struct server *server = server_new(file, problems);
+    struct server *server = server_new(source, problems);
     int            status = tell_problems(problems);
     struct failure why = { 0 };
 
@@ -73,14 +103,14 @@ static int serve(const char *file, struct conf_problems *problems)
 
 int cmd_proxy(int argc, char **argv)
 {
-    struct proxy_arguments arguments = { NULL, false };
+    struct proxy_arguments arguments = { 0 };
     struct conf_problems   problems = { 0 };
     int                    status = read_arguments(&arguments, argc, argv);
 
     if (status != EXIT_GOOD)
         return status;
-    status = arguments.checks_only ? check(arguments.file, &problems)
-                                   : serve(arguments.file, &problems);
+    status = arguments.checks_only ? check(&arguments.source, &problems)
+                                   : serve(&arguments.source, &problems);
     conf_problems_fini(&problems);
     return status;
 }

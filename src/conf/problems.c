@@ -6,10 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FILE_TEXT (sizeof((struct conf_problem *)0)->file - 1)
+
 void conf_problems_fini(struct conf_problems *problems)
 {
     free(problems->items);
     *problems = (struct conf_problems){ .file = problems->file };
+}
+
+const char *conf_problems_in(struct conf_problems *problems, const char *file)
+{
+    const char *before = problems->file;
+
+    problems->file = file;
+    return before;
 }
 
 static bool make_room(struct conf_problems *problems)
@@ -27,12 +37,19 @@ static bool make_room(struct conf_problems *problems)
     return true;
 }
 
-/* A free place behind those of the same line and before those of later ones. */
-static struct conf_problem *place_for(struct conf_problems *problems, int line)
+/* A free place among those of the same file: behind those of the same line and before those of
+ * later ones. */
+static struct conf_problem *place_for(struct conf_problems *problems, const char *file,
+                                      int line)
 {
     size_t at = problems->count;
 
-    while (at > 0 && problems->items[at - 1].line > line)
+    while (at > 0 && strncmp(problems->items[at - 1].file, file, FILE_TEXT) != 0)
+        at--;
+    if (at == 0)
+        at = problems->count; /* the first of its file */
+    while (at > 0 && strncmp(problems->items[at - 1].file, file, FILE_TEXT) == 0 &&
+           problems->items[at - 1].line > line)
         at--;
     memmove(&problems->items[at + 1], &problems->items[at],
             (problems->count - at) * sizeof *problems->items);
@@ -64,9 +81,10 @@ void conf_problem_add(struct conf_problems *problems, bool is_warning, int line,
         problems->error_count++;
     if (!make_room(problems))
         return;
-    problem = place_for(problems, line);
+    problem = place_for(problems, problems->file, line);
     problem->is_warning = is_warning;
     problem->line = line;
+    snprintf(problem->file, sizeof problem->file, "%s", problems->file);
     va_start(args, format);
     write_text(problem, problems->file, format, args);
     va_end(args);

@@ -14,6 +14,7 @@
 struct conf_problem {
     bool is_warning;
     int  line;      /* 0: not a matter of one line */
+    char file[200]; /* sorted by line within it */
     char text[512]; /* "FILE:LINE: route "NAME": SETTING: WHAT; HINT", warnings with
                        "warning: " behind the line */
 };
@@ -28,6 +29,9 @@ struct conf_problems {
 };
 
 void conf_problems_fini(struct conf_problems *problems);
+
+/* From here on problems are of another file, borrowed; returns the one of until now. */
+const char *conf_problems_in(struct conf_problems *problems, const char *file);
 
 /* Notes one.  `format` is what follows "FILE:LINE: ". */
 void conf_problem_add(struct conf_problems *problems, bool is_warning, int line,

@@ -41,7 +41,7 @@ static const struct state_rule {
     [CONVERSATION_LOGIN] = { "login", TO(CONNECTING) | TO(RELAYING) | ANY_END,
                              LIMIT(login_timeout) },
     [CONVERSATION_CANCELLING] = { "cancelling", TO(CONNECTING) | ANY_END,
-                                  LIMIT(login_timeout) },
+                                  LIMIT(connect_timeout) },
     [CONVERSATION_RELAYING] = { "relaying", ANY_END, LIMIT(idle_timeout) },
     [CONVERSATION_ENDING] = { "ending", TO(CLOSED), NO_LIMIT }, /* LINGER_US */
     [CONVERSATION_CLOSED] = { "closed", 0, NO_LIMIT },

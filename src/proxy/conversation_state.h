@@ -80,12 +80,12 @@ struct approach {
     struct address         addresses[RESOLVE_MOST];
     size_t                 address_count;
     size_t                 address_next;
-    bool                   same_again; /* the address is to be connected to once more */
+    bool                   must_connect; /* to the next one, whatever is known of it */
     bool                   is_cancel;
     bool                   cancel_sent;
-    bool                   left_out;     /* an address that failed lately was not tried yet */
-    bool                   second_round; /* those are tried now */
-    uint64_t               dialing_us;   /* when it began */
+    uint64_t left_out;     /* addresses that failed lately and were not tried yet: a bit each */
+    bool     second_round; /* those are tried now */
+    uint64_t dialing_us;   /* when it began */
     /* sslmode allow: plaintext may still be refused, and then all is said again with TLS. */
     bool           hesitates;
     bool           plaintext_refused;

@@ -51,17 +51,31 @@ static uint64_t now_us(const struct conversation *c)
     return loop_now_us(c->rw->worker->loop);
 }
 
-/*
- * The first round leaves out addresses that failed lately, the second one tries
- * those.  One that failed since this conversation began has had its turn.
- */
-static bool is_due(struct conversation *c, const struct address *address)
+static const struct address *current_address(const struct conversation *c)
+{
+    return &c->approach->addresses[c->approach->address_next - 1];
+}
+
+/* The place of the current address in approach->left_out; 0: it has none. */
+static uint64_t place_of_address(const struct approach *a)
+{
+    size_t place = (a->target_next - 1) * RESOLVE_MOST + a->address_next - 1;
+
+    return place < 64 ? UINT64_C(1) << place : 0;
+}
+
+/* The first round leaves out addresses that failed lately, the second one tries those. */
+static bool is_due(struct conversation *c)
 {
     struct approach *a = c->approach;
-    bool             held = backoff_holds(&c->rw->backoff, address, a->dialing_us, now_us(c));
+    uint64_t         place = place_of_address(a);
 
-    a->left_out |= held && !a->second_round;
-    return held == a->second_round;
+    if (a->second_round)
+        return (a->left_out & place) != 0;
+    if (!backoff_holds(&c->rw->backoff, current_address(c), a->dialing_us, now_us(c)))
+        return true;
+    a->left_out |= place;
+    return place == 0;
 }
 
 /* Every address had its turn. */
@@ -77,6 +91,13 @@ static void exhausted(struct conversation *c)
     unreachable(c, &a->failure);
 }
 
+/* What another address said of plaintext counts no more. */
+static void begin_anew(struct approach *a)
+{
+    a->plaintext_refused = false;
+    buf_clear(&a->held);
+}
+
 /* Connects to the next address of the target that is due, or goes on to the next target. */
 static void connect_next(struct conversation *c)
 {
@@ -87,9 +108,11 @@ static void connect_next(struct conversation *c)
     while (a->address_next < a->address_count) {
         const struct address *address = &a->addresses[a->address_next++];
 
-        if (!a->same_again && !is_due(c, address))
+        if (!a->must_connect && !is_due(c))
             continue;
-        a->same_again = false;
+        if (!a->must_connect)
+            begin_anew(a);
+        a->must_connect = false;
         conversation_move(c, CONVERSATION_CONNECTING);
         if (pump_connect(&c->backend, c->rw->worker->loop, address, &options, &a->failure) ==
             FAIL_NONE)
@@ -135,7 +158,7 @@ void dialing_next_target(struct conversation *c)
     struct approach    *a = c->approach;
     const struct route *route = c->rw->route;
 
-    if (a->target_next == route->target_count && a->left_out && !a->second_round) {
+    if (a->target_next == route->target_count && a->left_out != 0 && !a->second_round) {
         a->second_round = true;
         a->target_next = 0;
     }
@@ -154,6 +177,7 @@ void dialing_start(struct conversation *c)
         dialing_next_target(c);
         return;
     }
+    c->approach->must_connect = true; /* the session is nowhere else */
     conversation_move(c, CONVERSATION_RESOLVING);
     connect_next(c);
 }
@@ -166,9 +190,13 @@ void dialing_forget(struct conversation *c)
     resolver_cancel(&c->approach->request);
 }
 
-static const struct address *current_address(const struct conversation *c)
+/* The look-up takes too long. */
+static void give_up_name(struct conversation *c)
 {
-    return &c->approach->addresses[c->approach->address_next - 1];
+    (void)fail(&c->approach->failure, FAIL_TIMEOUT,
+               "could not look up \"%s\" within connect_timeout", c->target->host);
+    dialing_forget(c);
+    dialing_next_target(c);
 }
 
 /* An attempt failed: the next address is tried once this socket is closed. */
@@ -446,7 +474,7 @@ static void try_again_with_tls(struct conversation *c)
     c->approach->plaintext_refused = true;
     c->approach->hesitates = false;
     c->approach->address_next--;
-    c->approach->same_again = true;
+    c->approach->must_connect = true;
     conversation_move(c, CONVERSATION_CONNECTING);
     pump_close(&c->backend, false);
 }
@@ -597,12 +625,6 @@ static void on_handshake_ended(struct conversation *c)
  */
 static void cancel_is_done(struct conversation *c)
 {
-    struct approach *a = c->approach;
-
-    if (a->target_next == c->rw->route->target_count && a->address_next == a->address_count) {
-        conversation_end(c, END_CANCEL_DONE, true);
-        return;
-    }
     conversation_move(c, CONVERSATION_CONNECTING);
     pump_close(&c->backend, false);
 }
@@ -680,8 +702,12 @@ void dialing_timed_out(struct conversation *c)
         report_failure(c, EVENT_LIMIT_REACHED, state, &why);
         conversation_refuse(c, END_TIMEOUT_LOGIN, "57014",
                             "canceling authentication due to timeout", NULL);
+    } else if (c->state == CONVERSATION_RESOLVING) {
+        give_up_name(c);
     } else if (c->state == CONVERSATION_CONNECTING) {
         give_up_address(c, 0);
+    } else if (c->state == CONVERSATION_CANCELLING) {
+        cancel_is_done(c);
     } else if (c->state == CONVERSATION_BACKEND_TLS) {
         (void)fail(&why, FAIL_TIMEOUT,
                    "the handshake was not finished within handshake_timeout");

@@ -51,10 +51,11 @@ struct generation *generation_new(struct proxy_settings   *settings,
     return NULL;
 }
 
-struct generation *generation_load(const char *file, const struct generation *before,
-                                   struct conf_problems *problems)
+struct generation *generation_load(const struct settings_source *source,
+                                   const struct generation      *before,
+                                   struct conf_problems         *problems)
 {
-    struct proxy_settings *settings = settings_load(file, problems);
+    struct proxy_settings *settings = settings_load(source, problems);
 
     return settings != NULL ? generation_new(settings, before, problems) : NULL;
 }

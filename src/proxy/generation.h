@@ -18,12 +18,13 @@ struct generation {
 };
 
 /*
- * Reads `file` and everything it names.  `before` is the generation that serves
+ * Reads `source` and everything it names.  `before` is the generation that serves
  * until now, or NULL.  NULL: `problems` says why; every route is tried, so that one
  * run tells all of them.
  */
-struct generation *generation_load(const char *file, const struct generation *before,
-                                   struct conf_problems *problems);
+struct generation *generation_load(const struct settings_source *source,
+                                   const struct generation      *before,
+                                   struct conf_problems         *problems);
 
 /* The same from settings that were read already; they are taken over, and freed on failure. */
 struct generation *generation_new(struct proxy_settings   *settings,

@@ -95,11 +95,11 @@ static struct bound *find(const struct listening *before, const struct address *
     return NULL;
 }
 
-static void open_address(struct listening *listening, const struct route *route,
+static void open_address(struct listening *listening, const struct route_settings *route,
                          const char *text, const struct listening *before, unsigned workers,
                          struct conf_problems *problems)
 {
-    unsigned       unix_mode = (unsigned)route->settings->listener.unix_socket_mode;
+    unsigned       unix_mode = (unsigned)route->listener.unix_socket_mode;
     struct failure why = { 0 };
     struct address address;
     struct bound  *bound = NULL;
@@ -114,8 +114,8 @@ static void open_address(struct listening *listening, const struct route *route,
     if (bound != NULL)
         listening->entries[listening->count++] = (struct listening_entry){ route, bound };
     else
-        settings_problem(problems, false, route->settings, "listener.bind_address", "%s%s%s",
-                         why.text, why.hint[0] != '\0' ? "; " : "", why.hint);
+        settings_problem(problems, false, route, "listener.bind_address", "%s%s%s", why.text,
+                         why.hint[0] != '\0' ? "; " : "", why.hint);
 }
 
 static size_t count_addresses(const struct proxy_settings *settings)
@@ -127,39 +127,36 @@ static size_t count_addresses(const struct proxy_settings *settings)
     return count;
 }
 
-static struct listening *new_listening(const struct generation *generation)
+static struct listening *new_listening(const struct proxy_settings *settings)
 {
     struct listening *listening = calloc(1, sizeof *listening);
 
     if (listening == NULL)
         return NULL;
-    listening->generation = generation;
-    listening->entries =
-        calloc(count_addresses(generation->settings), sizeof *listening->entries);
+    listening->entries = calloc(count_addresses(settings), sizeof *listening->entries);
     if (listening->entries != NULL)
         return listening;
     free(listening);
     return NULL;
 }
 
-struct listening *listening_open(const struct generation *generation,
+struct listening *listening_open(const struct proxy_settings *settings,
                                  const struct listening *before, unsigned workers,
                                  struct conf_problems *problems)
 {
-    struct listening *listening = new_listening(generation);
+    struct listening *listening = new_listening(settings);
     size_t            errors = problems->error_count;
 
     if (listening == NULL) {
         conf_problem_add(problems, false, 0, "out of memory");
         return NULL;
     }
-    for (size_t i = 0; i < generation->settings->route_count; i++) {
-        const struct conf_strings *addresses =
-            &generation->settings->routes[i].listener.bind_address;
+    for (size_t i = 0; i < settings->route_count; i++) {
+        const struct route_settings *route = &settings->routes[i];
 
-        for (size_t n = 0; n < addresses->count; n++)
-            open_address(listening, generation->routes[i], addresses->items[n], before, workers,
-                         problems);
+        for (size_t n = 0; n < route->listener.bind_address.count; n++)
+            open_address(listening, route, route->listener.bind_address.items[n], before,
+                         workers, problems);
     }
     if (problems->error_count == errors)
         return listening;

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * proxy/listening.h - the sockets that a generation listens on
+ * proxy/listening.h - the sockets that a configuration listens on
  *
- * They belong to the control thread.  A socket goes from one generation to the
+ * They belong to the control thread.  A socket goes from one configuration to the
  * next where the address stays, so that no client waiting in its queue is lost
  * (WIRE T26).
  */
 #ifndef PGTLS_PROXY_LISTENING_H
 #define PGTLS_PROXY_LISTENING_H
 
-#include "proxy/generation.h"
+#include "io/address.h"
+#include "proxy/settings.h"
 
 /* One bind_address: a socket for each worker, or one that they share; counted. */
 struct bound;
 
 struct listening {
-    const struct generation *generation; /* borrowed */
     struct listening_entry {
-        const struct route *route;
-        struct bound       *bound;
+        const struct route_settings *route; /* borrowed */
+        struct bound                *bound;
     } * entries;
     size_t count;
 };
@@ -27,7 +27,7 @@ struct listening {
  * Binds what is not bound in `before` (NULL: nothing is).  Any failure is a
  * problem of its route, and nothing new stays bound.
  */
-struct listening *listening_open(const struct generation *generation,
+struct listening *listening_open(const struct proxy_settings *settings,
                                  const struct listening *before, unsigned workers,
                                  struct conf_problems *problems);
 

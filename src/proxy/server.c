@@ -5,25 +5,27 @@
 #include "proxy/describe.h"
 #include "proxy/listening.h"
 #include "proxy/station.h"
+#include "runtime/privileges.h"
 #include "runtime/signals.h"
 #include "tls/context.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define OWN_FILES 64 /* descriptors beside those of connections */
 
 struct server {
-    const char        *file;
-    struct log        *log;
-    struct generation *generation;
-    struct listening  *listening;
-    unsigned           worker_count;
-    struct post       *posts;
-    struct loop       *control;
-    struct signals     signals;
-    unsigned           posts_left; /* whose last conversation has not ended */
-    unsigned           stop_requests;
+    const struct settings_source *source;
+    struct log                   *log;
+    struct generation            *generation;
+    struct listening             *listening;
+    unsigned                      worker_count;
+    struct post                  *posts;
+    struct loop                  *control;
+    struct signals                signals;
+    unsigned                      posts_left; /* whose last conversation has not ended */
+    unsigned                      stop_requests;
 };
 
 /* A station as the control thread sees it. */
@@ -33,10 +35,28 @@ struct post {
     struct loop_task empty; /* posted to the control loop */
 };
 
-bool server_check(const char *file, struct conf_problems *problems, struct buf *report)
+/* What a reload must be able to read is read as the user that reads it then. */
+static bool become_user(const struct proxy_settings *settings, struct conf_problems *problems)
 {
-    struct generation *generation = generation_load(file, NULL, problems);
+    struct failure why = { 0 };
 
+    if (settings->user == NULL || privileges_become(settings->user, &why) == FAIL_NONE)
+        return true;
+    conf_problem_add(problems, false, 0, "user: %s%s%s", why.text,
+                     why.hint[0] != '\0' ? "; " : "", why.hint);
+    return false;
+}
+
+bool server_check(const struct settings_source *source, struct conf_problems *problems,
+                  struct buf *report)
+{
+    struct proxy_settings *settings = settings_load(source, problems);
+    struct generation     *generation = NULL;
+
+    if (settings != NULL && become_user(settings, problems))
+        generation = generation_new(settings, NULL, problems);
+    else
+        settings_free(settings);
     if (generation == NULL)
         return false;
     describe_generation(generation, report);
@@ -71,37 +91,55 @@ static unsigned worker_count(const struct proxy_settings *settings)
     return cpus > 0 ? (unsigned)cpus : 1;
 }
 
-static bool start_log(struct server *server, struct conf_problems *problems)
+/* PGTLS_LOG overrides the file. */
+static bool read_log_options(struct log_options *out, const struct proxy_settings *settings,
+                             struct conf_problems *problems)
 {
-    const struct proxy_settings *settings = server->generation->settings;
-    const struct log_options     options = {
-            .level = (enum log_level)settings->log_level,
-            .format = (enum log_format)settings->log_format,
-            .fd = STDERR_FILENO,
-    };
+    const char    *override = getenv("PGTLS_LOG");
     struct failure why = { 0 };
 
+    *out = (struct log_options){ .format = (enum log_format)settings->log_format,
+                                 .file = settings->log_file };
+    if (log_levels_parse(&out->levels, override != NULL ? override : settings->log_level,
+                         &why) == FAIL_NONE)
+        return true;
+    conf_problem_add(problems, false, 0, "PGTLS_LOG: %s; %s", why.text, why.hint);
+    return false;
+}
+
+static bool start_log(struct server *server, struct conf_problems *problems)
+{
+    struct failure     why = { 0 };
+    struct log_options options;
+
+    if (!read_log_options(&options, server->generation->settings, problems))
+        return false;
     server->log = log_new(&options, &why);
     if (server->log == NULL)
-        conf_problem_add(problems, false, 0, "%s", why.text);
+        conf_problem_add(problems, false, 0, "log_file: %s", why.text);
     return server->log != NULL;
 }
 
+/* Addresses first, since a port below 1024 may need root; everything else as the user. */
 static bool load(struct server *server, struct conf_problems *problems)
 {
-    server->generation = generation_load(server->file, NULL, problems);
-    if (server->generation == NULL)
+    struct proxy_settings *settings = settings_load(server->source, problems);
+
+    if (settings == NULL)
         return false;
-    server->worker_count = worker_count(server->generation->settings);
-    server->listening =
-        listening_open(server->generation, NULL, server->worker_count, problems);
-    if (server->listening == NULL)
+    server->worker_count = worker_count(settings);
+    server->listening = listening_open(settings, NULL, server->worker_count, problems);
+    raise_open_files(settings, problems);
+    if (!become_user(settings, problems)) {
+        settings_free(settings);
         return false;
-    raise_open_files(server->generation->settings, problems);
-    return start_log(server, problems);
+    }
+    server->generation = generation_new(settings, NULL, problems);
+    return server->generation != NULL && server->listening != NULL &&
+           start_log(server, problems);
 }
 
-struct server *server_new(const char *file, struct conf_problems *problems)
+struct server *server_new(const struct settings_source *source, struct conf_problems *problems)
 {
     struct server *server = calloc(1, sizeof *server);
 
@@ -109,7 +147,7 @@ struct server *server_new(const char *file, struct conf_problems *problems)
         conf_problem_add(problems, false, 0, "out of memory");
         return NULL;
     }
-    server->file = file;
+    server->source = source;
     signals_block(); /* before the log's thread is there */
     if (load(server, problems))
         return server;
@@ -139,7 +177,7 @@ static void log_start(const struct server *server)
         log_text(&line, "event_loop", loop_name(server->control));
         log_number(&line, "workers", server->worker_count);
         log_number(&line, "routes", server->generation->settings->route_count);
-        log_text(&line, "config", server->file);
+        log_text(&line, "config", server->source->file);
         log_end(&line);
     }
 }
@@ -148,7 +186,7 @@ static void log_listeners(const struct server *server)
 {
     for (size_t i = 0; i < server->listening->count; i++) {
         const struct listening_entry *entry = &server->listening->entries[i];
-        const struct route_settings  *settings = entry->route->settings;
+        const struct route_settings  *settings = entry->route;
         struct log_line               line;
         char                          address[ADDRESS_TEXT];
 
@@ -178,13 +216,21 @@ static void log_simple(const struct server *server, enum log_event event, const 
 
 /* ---- reload ---- */
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
 /* What a running process cannot change. */
 static void check_fixed(const struct server *server, const struct generation *next,
                         struct conf_problems *problems)
 {
+    static const char *const text = "cannot change while the proxy runs; restart it";
+
     if (worker_count(next->settings) != server->worker_count)
-        conf_problem_add(problems, false, 0,
-                         "workers: cannot change while the proxy runs; restart it");
+        conf_problem_add(problems, false, 0, "workers: %s", text);
+    if (!same_text(next->settings->user, server->generation->settings->user))
+        conf_problem_add(problems, false, 0, "user: %s", text);
 }
 
 static bool prepare_all(struct server *server, struct generation *next,
@@ -211,7 +257,7 @@ static void commit_all(struct server *server, struct generation *next,
     for (unsigned i = 0; i < server->worker_count; i++) {
         struct failure why = { 0 };
 
-        if (station_commit(&server->posts[i].station, listening, &why) != FAIL_NONE)
+        if (station_commit(&server->posts[i].station, next, listening, &why) != FAIL_NONE)
             log_simple(server, EVENT_ROUTE_FAILED, "reason", why.text);
     }
     listening_close(server->listening);
@@ -220,30 +266,61 @@ static void commit_all(struct server *server, struct generation *next,
     server->generation = next;
 }
 
+/* The log is the last thing that can fail before the commit. */
+static bool configure_log(struct server *server, const struct generation *next,
+                          struct conf_problems *problems)
+{
+    struct failure     why = { 0 };
+    struct log_options options;
+
+    if (!read_log_options(&options, next->settings, problems))
+        return false;
+    if (log_configure(server->log, &options, &why) == FAIL_NONE)
+        return true;
+    conf_problem_add(problems, false, 0, "log_file: %s", why.text);
+    return false;
+}
+
 static bool try_reload(struct server *server, struct conf_problems *problems)
 {
-    struct generation *next = generation_load(server->file, server->generation, problems);
+    struct generation *next = generation_load(server->source, server->generation, problems);
     struct listening  *listening = NULL;
 
     if (next != NULL)
         check_fixed(server, next, problems);
     if (next != NULL && problems->error_count == 0)
-        listening = listening_open(next, server->listening, server->worker_count, problems);
+        listening =
+            listening_open(next->settings, server->listening, server->worker_count, problems);
     if (listening != NULL && prepare_all(server, next, problems)) {
-        commit_all(server, next, listening);
-        return true;
+        if (configure_log(server, next, problems)) {
+            commit_all(server, next, listening);
+            return true;
+        }
+        for (unsigned i = 0; i < server->worker_count; i++)
+            station_forget_prepared(&server->posts[i].station);
     }
     listening_close(listening);
     generation_release(next);
     return false;
 }
 
+/* A log rotation needs the file opened again, whatever the configuration is like. */
+static void reopen_log(struct server *server)
+{
+    struct failure why = { 0 };
+
+    if (log_reopen(server->log, &why) != FAIL_NONE)
+        log_simple(server, EVENT_RELOAD_FAILED, "reason", why.text);
+}
+
 static void reload(struct server *server)
 {
-    struct conf_problems problems = { .file = server->file };
+    struct conf_problems problems = { .file = server->source->file };
     bool                 is_done = try_reload(server, &problems);
     struct log_line      line;
 
+    if (!is_done)
+        reopen_log(server);
     for (size_t i = 0; i < problems.count; i++)
         log_simple(server, is_done ? EVENT_RELOAD_WARNING : EVENT_RELOAD_FAILED, "reason",
                    problems.items[i].text);
@@ -315,7 +392,7 @@ static enum fail start_post(struct server *server, unsigned index, struct failur
     if (rc == FAIL_NONE)
         rc = station_prepare(&post->station, server->generation, why);
     if (rc == FAIL_NONE)
-        rc = station_commit(&post->station, server->listening, why);
+        rc = station_commit(&post->station, server->generation, server->listening, why);
     return rc;
 }
 

@@ -9,16 +9,17 @@
 
 #include "base/buf.h"
 #include "base/fail.h"
-#include "conf/problems.h"
+#include "proxy/settings.h"
 
 struct server;
 
 /*
- * Reads `file` and everything it names, binds every address and starts the log.
- * NULL after any error; `problems` has all of them.  Warnings are in `problems` with
- * success too.  `file` is borrowed: a reload reads it again.
+ * Reads `source`, binds every address, becomes the user of the settings, and then reads
+ * everything they name and starts the log.  NULL after any error; `problems` has all of
+ * them.  Warnings are in `problems` with success too.  `source` is borrowed: a reload
+ * reads it again.
  */
-struct server *server_new(const char *file, struct conf_problems *problems);
+struct server *server_new(const struct settings_source *source, struct conf_problems *problems);
 
 /*
  * Serves until it is told to stop by SIGTERM or SIGINT, and has drained; a second
@@ -32,6 +33,7 @@ void server_free(struct server *server); /* NULL is fine */
  * For --check: loads all that server_new() loads, binds nothing, and appends to
  * `report` what would be served, for people.  False after any error.
  */
-bool server_check(const char *file, struct conf_problems *problems, struct buf *report);
+bool server_check(const struct settings_source *source, struct conf_problems *problems,
+                  struct buf *report);
 
 #endif

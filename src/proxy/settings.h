@@ -82,13 +82,16 @@ enum settings_section { SECTION_PROXY, SECTION_LISTENER, SECTION_BACKEND, SECTIO
 /* Where the settings of one section are in the file; 0: nowhere. */
 struct section_lines {
     int header;
-    int rows[OPTION_LIMIT];
+    int rows[OPTION_LIMIT];     /* in the route itself, or -1: --set */
+    int defaults[OPTION_LIMIT]; /* in [defaults.*] of the main file */
 };
 
 struct route_settings {
     char                    *name;
     int                      protocol; /* enum route_protocol */
     int                      line;     /* of [[proxy]] in the file */
+    char                    *file; /* that it is in: the main one, or one that it includes */
+    const char              *main_file; /* borrowed from the settings */
     struct listener_settings listener;
     struct backend_settings  backend;
     struct limit_settings    limits;
@@ -96,20 +99,31 @@ struct route_settings {
 };
 
 struct proxy_settings {
-    char                  *file;       /* as it was given */
-    int                    log_level;  /* enum log_level */
+    char                  *file;      /* as it was given */
+    char                  *log_level; /* log_levels_parse() takes it */
+    char                  *log_file;  /* absolute; NULL or "": standard error */
+    char                  *user;      /* NULL: stay as we are */
+    struct conf_strings    include;
     int                    log_format; /* enum log_format */
     uint64_t               workers;    /* 0: one a CPU */
     struct route_settings *routes;
     size_t                 route_count;
 };
 
+/* Where a configuration comes from; borrowed, and read again at every reload. */
+struct settings_source {
+    const char        *file;
+    const char *const *sets; /* of --set: "PATH=VALUE" */
+    size_t             set_count;
+};
+
 /*
- * Reads and checks `file`, and where that has errors the files it names too.  NULL if there is
- * any error; `problems` then has all of them, each "FILE:LINE: route "NAME": SETTING: WHAT;
+ * Reads and checks `source`, and where that has errors the files it names too.  NULL if there
+ * is any error; `problems` then has all of them, each "FILE:LINE: route "NAME": SETTING: WHAT;
  * HINT".  Warnings are in `problems` with success too.
  */
-struct proxy_settings *settings_load(const char *file, struct conf_problems *problems);
+struct proxy_settings *settings_load(const struct settings_source *source,
+                                     struct conf_problems         *problems);
 
 /* The same for the text of a file, and no other file is opened; `file` is its name in problems,
  * and where relative paths start. */

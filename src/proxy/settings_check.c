@@ -54,7 +54,7 @@ static void refuse_for(const struct check *check, const char *setting,
 static void refuse_each(const struct check *check, const char *const *settings, const char *why)
 {
     for (; *settings != NULL; settings++)
-        if (has(check, *settings))
+        if (settings_says(check->route, *settings))
             refuse(check, *settings, "%s", why);
 }
 

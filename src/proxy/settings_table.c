@@ -10,11 +10,6 @@
 
 #define NOT_YET "is not available in this version"
 
-static const struct option_choice log_levels[] = {
-    { "debug", LOG_DEBUG, NULL }, { "info", LOG_INFO, NULL }, { "warn", LOG_WARN, NULL },
-    { "error", LOG_ERROR, NULL }, { NULL, 0, NULL },
-};
-
 static const struct option_choice log_formats[] = {
     { "text", LOG_TEXT, NULL },
     { "json", LOG_JSON, NULL },
@@ -65,6 +60,11 @@ static const struct option_choice cancel_policies[] = {
     { NULL, 0, NULL },
 };
 
+static const struct option_choice standard_error[] = {
+    { "", 0, NULL },
+    { NULL, 0, NULL },
+};
+
 static const struct option_choice platform_store[] = {
     { "system", 0, NULL },
     { NULL, 0, NULL },
@@ -73,18 +73,52 @@ static const struct option_choice platform_store[] = {
 #define AT(field) offsetof(struct proxy_settings, field)
 static const struct option top_rows[] = {
     { .name = "log_level",
-      .type = OPTION_CHOICE,
+      .type = OPTION_STRING,
       .field = AT(log_level),
-      .preset = "info",
-      .choices = log_levels,
+      .min = 1,
+      .max = 400,
+      .default_text = "`info`",
+      .sample = "\"info\"",
       .help =
-          "The least important events that are logged. `pgtls help events` lists them all." },
+          "The least important events that are logged: debug, info, warn or error; then, for "
+          "parts of the log, others: \"info,tls=debug\". A part is the first word of an "
+          "event; `pgtls help events` lists them all. The environment's PGTLS_LOG overrides "
+          "it." },
     { .name = "log_format",
       .type = OPTION_CHOICE,
       .field = AT(log_format),
       .preset = "text",
       .choices = log_formats,
       .help = "How a line of the log looks: key=value text, or one JSON object." },
+    { .name = "log_file",
+      .type = OPTION_PATH,
+      .field = AT(log_file),
+      .max = LONGEST_PATH,
+      .choices = standard_error,
+      .default_text = "standard error",
+      .sample = "\"/var/log/pgtls.log\"",
+      .help = "The log is appended to this file, and the file opened again at SIGHUP; \"\" is "
+              "standard error." },
+    { .name = "user",
+      .type = OPTION_STRING,
+      .field = AT(user),
+      .min = 1,
+      .max = 64,
+      .default_text = "the user that starts the program",
+      .sample = "\"pgtls\"",
+      .help =
+          "Once its addresses are bound, the program becomes this user, with its group and "
+          "supplementary groups. All that a reload reads is read as this user from the start "
+          "on." },
+    { .name = "include",
+      .type = OPTION_STRING_LIST,
+      .field = AT(include),
+      .min = 1,
+      .max = LONGEST_PATH,
+      .default_text = "none",
+      .sample = "[\"routes/*.toml\"]",
+      .help = "Files with more [[proxy]] sections, and nothing else; patterns are relative to "
+              "this file, paths inside an included file to that file." },
     { .name = "workers",
       .type = OPTION_NUMBER,
       .field = AT(workers),
@@ -418,7 +452,7 @@ _Static_assert(sizeof listener_rows / sizeof *listener_rows <= OPTION_LIMIT, "se
 _Static_assert(sizeof backend_rows / sizeof *backend_rows <= OPTION_LIMIT, "section_lines");
 _Static_assert(sizeof limit_rows / sizeof *limit_rows <= OPTION_LIMIT, "section_lines");
 
-static const char *const sections_at_the_top[] = { "proxy", NULL };
+static const char *const sections_at_the_top[] = { "proxy", "defaults", NULL };
 static const char *const sections_of_a_route[] = { "listener", "backend", "limits", NULL };
 
 static const struct conf_table top_table = {

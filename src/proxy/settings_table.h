@@ -13,7 +13,12 @@ const struct conf_table *settings_section_table(enum settings_section section);
 /* The struct that a section of a route fills. */
 void *settings_section_of(struct route_settings *route, enum settings_section section);
 
-/* Whether the file has the setting, rightly or wrongly written. */
+/* Whether the route or the defaults have the setting, rightly or wrongly written. */
 bool settings_has(const struct route_settings *route, const char *setting);
+
+/* Whether the route itself has it: what a default says and has no effect here is no mistake. */
+bool settings_says(const struct route_settings *route, const char *setting);
+
+extern const char *const settings_section_names[SECTION_COUNT]; /* NULL: the route itself */
 
 #endif

@@ -85,7 +85,7 @@ static void a_small_file_gets_every_default(void **state)
     struct proxy_settings *settings = load_good("[[proxy]]\n" PLAIN_LISTENER PLAIN_BACKEND);
     struct route_settings *route = settings->routes;
 
-    assert_int_equal(settings->log_level, LOG_INFO);
+    assert_string_equal(settings->log_level, "info");
     assert_int_equal(settings->log_format, LOG_TEXT);
     assert_int_equal(settings->workers, 0);
     assert_int_equal(settings->route_count, 1);
@@ -126,7 +126,7 @@ static void what_is_written_lands_in_its_field(void **state)
         "tcp_user_timeout = \"8s\"\n");
     struct route_settings *route = settings->routes;
 
-    assert_int_equal(settings->log_level, LOG_DEBUG);
+    assert_string_equal(settings->log_level, "debug");
     assert_int_equal(settings->log_format, LOG_JSON);
     assert_int_equal(settings->workers, 3);
     assert_string_equal(route->name, "r");
@@ -541,7 +541,7 @@ static void a_file_is_read_and_its_folder_is_where_paths_start(void **state)
 
     assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
     close(fd);
-    settings = settings_load(name, &problems);
+    settings = settings_load(&(struct settings_source){ .file = name }, &problems);
     assert_non_null(settings);
     assert_string_equal(settings->file, name);
     assert_string_equal(settings->routes[0].listener.server_cert, "/tmp/s.crt");
@@ -563,7 +563,7 @@ static void bad_files_are_told_together_with_other_errors(void **state)
 
     assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
     close(fd);
-    assert_null(settings_load(name, &problems));
+    assert_null(settings_load(&(struct settings_source){ .file = name }, &problems));
     assert_int_equal(problems.count, 5);
     for (size_t i = 0; i < 5; i++)
         assert_int_equal(problems.items[i].line, lines[i]);
@@ -575,13 +575,14 @@ static void a_file_that_cannot_be_read_is_told(void **state)
 {
     struct conf_problems problems = { 0 };
 
-    assert_null(settings_load("/nonexistent/t.toml", &problems));
+    assert_null(
+        settings_load(&(struct settings_source){ .file = "/nonexistent/t.toml" }, &problems));
     assert_int_equal(problems.count, 1);
     assert_string_equal(problems.items[0].text,
                         "/nonexistent/t.toml: cannot be read: open: No such file or directory");
     conf_problems_fini(&problems);
 
-    assert_null(settings_load("/", &problems));
+    assert_null(settings_load(&(struct settings_source){ .file = "/" }, &problems));
     assert_string_equal(problems.items[0].text, "/: cannot be read: read: Is a directory");
     conf_problems_fini(&problems);
 }

@@ -6,12 +6,13 @@
 /* ---- calls into the worker's thread ---- */
 
 struct order {
-    struct loop_task        task;
-    struct station         *station;
-    struct generation      *generation;
-    const struct listening *listening;
-    struct failure         *why;
-    enum fail               result;
+    struct loop_task         task;
+    struct station          *station;
+    struct generation       *generation; /* to prepare */
+    const struct generation *next;       /* to commit */
+    const struct listening  *listening;
+    struct failure          *why;
+    enum fail                result;
 };
 
 static enum fail carry_out(struct station *station, struct order *order,
@@ -115,7 +116,7 @@ static enum fail start_listening(struct station *station, const struct listening
         for (size_t i = 0; rc == FAIL_NONE && i < listening->count; i++) {
             const struct listening_entry *entry = &listening->entries[i];
 
-            if (entry->route == rw->route)
+            if (entry->route == rw->route->settings)
                 rc = route_worker_listen(rw, listening_fd(entry, station->worker.index),
                                          listening_is_shared(entry), why);
         }
@@ -156,14 +157,14 @@ static void run_commit(struct loop_task *task)
     for (struct route_worker *rw = station->routes; rw != NULL; rw = rw->next)
         route_worker_stop_listening(rw);
     order->result = start_listening(station, order->listening, order->why);
-    dismiss(station->routes, order->listening->generation);
+    dismiss(station->routes, order->next);
     adopt_prepared(station);
 }
 
-enum fail station_commit(struct station *station, const struct listening *listening,
-                         struct failure *why)
+enum fail station_commit(struct station *station, const struct generation *generation,
+                         const struct listening *listening, struct failure *why)
 {
-    struct order order = { .listening = listening, .why = why };
+    struct order order = { .next = generation, .listening = listening, .why = why };
 
     return carry_out(station, &order, run_commit);
 }

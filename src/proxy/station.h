@@ -36,8 +36,8 @@ void      station_forget_prepared(struct station *station);
  * Accepts for the prepared generation from now on.  Sessions live on, but for
  * those of routes that are gone: they drain.
  */
-enum fail station_commit(struct station *station, const struct listening *listening,
-                         struct failure *why) WARN_UNUSED;
+enum fail station_commit(struct station *station, const struct generation *generation,
+                         const struct listening *listening, struct failure *why) WARN_UNUSED;
 
 /* These two do not wait: `emptied` tells. */
 void station_drain(struct station *station);

@@ -5,8 +5,10 @@
 #include "io/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -24,7 +26,11 @@ struct queued_line {
 };
 
 struct log {
-    struct log_options   options;
+    atomic_int           levels[EVENT_COUNT];
+    atomic_int           format;
+    size_t               queue_lines;
+    char                *file; /* NULL: standard error */
+    int                  fd;
     pthread_t            writer;
     pthread_mutex_t      lock;
     pthread_cond_t       work;
@@ -52,12 +58,12 @@ static void write_all(int fd, const char *text, size_t len)
     }
 }
 
-static void write_lines(const struct log *log, struct queued_line *line)
+static void write_lines(int fd, struct queued_line *line)
 {
     while (line != NULL) {
         struct queued_line *next = line->next;
 
-        write_all(log->options.fd, line->text, line->len);
+        write_all(fd, line->text, line->len);
         free(line);
         line = next;
     }
@@ -74,13 +80,14 @@ static void tell_dropped(struct log *log, uint64_t count)
 }
 
 /* Takes all that waits; NULL when the log is stopping and nothing is left. */
-static struct queued_line *take_lines(struct log *log, uint64_t *newly_dropped)
+static struct queued_line *take_lines(struct log *log, uint64_t *newly_dropped, int *fd)
 {
     struct queued_line *lines;
 
     pthread_mutex_lock(&log->lock);
     while (log->first == NULL && !log->stopping)
         pthread_cond_wait(&log->work, &log->lock);
+    *fd = dup(log->fd); /* a rotation may close it meanwhile */
     lines = log->first;
     log->first = NULL;
     log->last = &log->first;
@@ -96,11 +103,82 @@ static void *writer_main(void *argument)
     struct log         *log = argument;
     struct queued_line *lines;
     uint64_t            dropped;
+    int                 fd;
 
-    while ((lines = take_lines(log, &dropped)) != NULL) {
-        write_lines(log, lines);
+    while ((lines = take_lines(log, &dropped, &fd)) != NULL) {
+        write_lines(fd, lines);
+        close(fd);
         tell_dropped(log, dropped);
     }
+    close(fd);
+    return NULL;
+}
+
+static enum fail open_file(const char *file, int *fd, struct failure *why)
+{
+    if (file == NULL)
+        *fd = dup(STDERR_FILENO);
+    else
+        *fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    if (*fd >= 0)
+        return FAIL_NONE;
+    return fail_errno(why, errno, "cannot open the log %s", file != NULL ? file : "stderr");
+}
+
+static void set_fd(struct log *log, int fd)
+{
+    int old;
+
+    pthread_mutex_lock(&log->lock);
+    old = log->fd;
+    log->fd = fd;
+    pthread_mutex_unlock(&log->lock);
+    if (old >= 0)
+        close(old);
+}
+
+enum fail log_reopen(struct log *log, struct failure *why)
+{
+    int       fd;
+    enum fail rc;
+
+    if (log->file == NULL)
+        return FAIL_NONE;
+    rc = open_file(log->file, &fd, why);
+    if (rc == FAIL_NONE)
+        set_fd(log, fd);
+    return rc;
+}
+
+enum fail log_configure(struct log *log, const struct log_options *options, struct failure *why)
+{
+    bool      has_file = options->file != NULL && options->file[0] != '\0';
+    char     *file = has_file ? strdup(options->file) : NULL;
+    int       fd = -1;
+    enum fail rc = has_file && file == NULL ? fail(why, FAIL_MEMORY, "out of memory")
+                                            : open_file(file, &fd, why);
+
+    if (rc != FAIL_NONE) {
+        free(file);
+        return rc;
+    }
+    for (int event = 0; event < EVENT_COUNT; event++)
+        atomic_store(&log->levels[event], (int)options->levels.of[event]);
+    atomic_store(&log->format, (int)options->format);
+    free(log->file);
+    log->file = file;
+    set_fd(log, fd);
+    return FAIL_NONE;
+}
+
+static struct log *give_up(struct log *log)
+{
+    if (log->fd >= 0)
+        close(log->fd);
+    pthread_cond_destroy(&log->work);
+    pthread_mutex_destroy(&log->lock);
+    free(log->file);
+    free(log);
     return NULL;
 }
 
@@ -113,19 +191,18 @@ struct log *log_new(const struct log_options *options, struct failure *why)
         (void)fail(why, FAIL_MEMORY, "out of memory");
         return NULL;
     }
-    log->options = *options;
-    if (log->options.queue_lines == 0)
-        log->options.queue_lines = QUEUE_LINES;
+    log->fd = -1;
+    log->queue_lines = options->queue_lines != 0 ? options->queue_lines : QUEUE_LINES;
     log->last = &log->first;
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->work, NULL);
+    if (log_configure(log, options, why) != FAIL_NONE)
+        return give_up(log);
     error = pthread_create(&log->writer, NULL, writer_main, log);
-    if (error != 0) {
-        (void)fail_errno(why, error, "could not start the log writer");
-        free(log);
-        return NULL;
-    }
-    return log;
+    if (error == 0)
+        return log;
+    (void)fail_errno(why, error, "could not start the log writer");
+    return give_up(log);
 }
 
 void log_free(struct log *log)
@@ -137,9 +214,7 @@ void log_free(struct log *log)
     pthread_cond_signal(&log->work);
     pthread_mutex_unlock(&log->lock);
     pthread_join(log->writer, NULL);
-    pthread_cond_destroy(&log->work);
-    pthread_mutex_destroy(&log->lock);
-    free(log);
+    (void)give_up(log);
 }
 
 static void enqueue(struct log *log, const char *text, size_t len)
@@ -151,7 +226,7 @@ static void enqueue(struct log *log, const char *text, size_t len)
         memcpy(line->text, text, len);
     }
     pthread_mutex_lock(&log->lock);
-    if (line == NULL || log->queued >= log->options.queue_lines) {
+    if (line == NULL || log->queued >= log->queue_lines) {
         log->dropped++;
         free(line);
     } else {
@@ -165,7 +240,8 @@ static void enqueue(struct log *log, const char *text, size_t len)
 
 bool log_wants(const struct log *log, enum log_event event)
 {
-    return log != NULL && log_event_row(event)->level >= log->options.level;
+    return log != NULL && (int)log_event_row(event)->level >=
+                              atomic_load_explicit(&log->levels[event], memory_order_relaxed);
 }
 
 uint64_t log_dropped(const struct log *log)
@@ -196,7 +272,7 @@ static bool append(struct log_line *line, const char *text, size_t len)
 /* Appends a pair whose value is ready for the format; both or nothing. */
 static void append_pair(struct log_line *line, const char *key, const char *value, size_t len)
 {
-    bool   json = line->log->options.format == LOG_JSON;
+    bool   json = line->is_json;
     size_t start = line->len;
     char   name[64];
     int    n = snprintf(name, sizeof name,
@@ -277,13 +353,15 @@ bool log_begin_at(struct log_line *line, struct log *log, enum log_event event,
     const char *name = log_event_row(event)->name;
     char        now[32];
 
-    if (log == NULL || level < log->options.level)
+    if (log == NULL ||
+        (int)level < atomic_load_explicit(&log->levels[event], memory_order_relaxed))
         return false;
     line->log = log;
+    line->is_json = atomic_load_explicit(&log->format, memory_order_relaxed) == LOG_JSON;
     line->len = 0;
     line->cut = false;
     timestamp(now);
-    if (log->options.format == LOG_JSON) {
+    if (line->is_json) {
         append(line, "{", 1);
         log_text(line, "time", now);
         log_text(line, "level", level_names[level]);
@@ -302,7 +380,7 @@ void log_text(struct log_line *line, const char *key, const char *value)
 {
     if (value == NULL || value[0] == '\0')
         return;
-    if (line->log->options.format == LOG_JSON)
+    if (line->is_json)
         json_value(line, key, value);
     else
         text_value(line, key, value);
@@ -329,7 +407,7 @@ void log_failure(struct log_line *line, const struct failure *why)
 
 void log_end(struct log_line *line)
 {
-    bool        json = line->log->options.format == LOG_JSON;
+    bool        json = line->is_json;
     const char *tail = line->cut ? (json ? ",\"cut\":true}\n" : " cut=true\n")
                        : json    ? "}\n"
                                  : "\n";

@@ -52,15 +52,35 @@ const struct log_event_row *log_event_row(enum log_event event);
 
 struct log;
 
+/* The least important level that is logged, for each event. */
+struct log_levels {
+    enum log_level of[EVENT_COUNT];
+};
+
+/*
+ * Reads "info" or "info,tls=debug,cancel=warn": a level for all, then others by part.  A part
+ * is the first word of event names: tls for tls.handshake.ok.
+ */
+enum fail log_levels_parse(struct log_levels *out, const char *text,
+                           struct failure *why) WARN_UNUSED;
+
 struct log_options {
-    enum log_level  level;
-    enum log_format format;
-    int             fd;          /* where lines go; stays the caller's */
-    size_t          queue_lines; /* 0: 4096 */
+    struct log_levels levels;
+    enum log_format   format;
+    const char       *file; /* appended to, made with mode 0640; NULL or "": standard error */
+    size_t            queue_lines; /* 0: 4096 */
 };
 
 struct log *log_new(const struct log_options *options, struct failure *why);
 void        log_free(struct log *log); /* writes what waits, then stops the writer */
+
+/* Other levels, format and file from the next line on; the queue stays as it is. */
+enum fail log_configure(struct log *log, const struct log_options *options,
+                        struct failure *why) WARN_UNUSED;
+
+/* Opens the file by its name again: it was renamed by a log rotation.  On failure the old one
+ * goes on. */
+enum fail log_reopen(struct log *log, struct failure *why) WARN_UNUSED;
 
 bool     log_wants(const struct log *log, enum log_event event);
 uint64_t log_dropped(const struct log *log);
@@ -82,6 +102,7 @@ struct log_line {
     struct log *log;
     size_t      len;
     bool        cut;
+    bool        is_json;
     char        text[4096];
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "runtime/log.h"
 
+#include <stdio.h>
+
 static const struct log_event_row rows[EVENT_COUNT] = {
     [EVENT_PROXY_START] = { "proxy.start", LOG_INFO,
                             "The program starts; says version, workers and routes." },
@@ -21,7 +23,8 @@ static const struct log_event_row rows[EVENT_COUNT] = {
                                "A connection ended: who, how, how long and why." },
     [EVENT_CLIENT_ACCEPT] = { "client.accept", LOG_DEBUG, "A client connected." },
     [EVENT_CLIENT_PLAINTEXT] = { "client.plaintext", LOG_INFO,
-                                 "A client of a listener with sslmode prefer came without TLS." },
+                                 "A client of a listener with sslmode prefer came without "
+                                 "TLS." },
     [EVENT_TLS_HANDSHAKE_OK] = { "tls.handshake.ok", LOG_DEBUG,
                                  "A handshake of either leg finished." },
     [EVENT_TLS_HANDSHAKE_FAILED] = { "tls.handshake.failed", LOG_WARN,
@@ -46,4 +49,77 @@ static const struct log_event_row rows[EVENT_COUNT] = {
 const struct log_event_row *log_event_row(enum log_event event)
 {
     return &rows[event];
+}
+
+static bool read_level(const char *text, size_t len, enum log_level *level)
+{
+    static const char *const names[] = { "debug", "info", "warn", "error" };
+
+    for (int i = 0; i < 4; i++)
+        if (strlen(names[i]) == len && memcmp(names[i], text, len) == 0) {
+            *level = (enum log_level)i;
+            return true;
+        }
+    return false;
+}
+
+/* Whether the first word of the event's name is this. */
+static bool is_of_part(enum log_event event, const char *part, size_t len)
+{
+    const char *name = rows[event].name;
+
+    return strcspn(name, ".") == len && memcmp(name, part, len) == 0;
+}
+
+static bool set_part(struct log_levels *levels, const char *part, size_t len,
+                     enum log_level level)
+{
+    bool found = false;
+
+    for (int event = 0; event < EVENT_COUNT; event++)
+        if (is_of_part((enum log_event)event, part, len)) {
+            levels->of[event] = level;
+            found = true;
+        }
+    return found;
+}
+
+/* "info" in front, or "tls=debug" behind it. */
+static enum fail read_word(struct log_levels *levels, const char *word, size_t len,
+                           bool is_first, struct failure *why)
+{
+    const char    *equals = memchr(word, '=', len);
+    size_t         part = equals != NULL ? (size_t)(equals - word) : 0;
+    const char    *text = equals != NULL ? equals + 1 : word;
+    enum log_level level;
+
+    if (is_first == (equals != NULL) ||
+        !read_level(text, len - (size_t)(text - word), &level)) {
+        fail_hint(why, "write debug, info, warn or error, and then others by part: "
+                       "\"info,tls=debug\"");
+        return fail(why, FAIL_CONFIG, "\"%.*s\" is not a level", (int)len, word);
+    }
+    if (equals == NULL) {
+        for (int event = 0; event < EVENT_COUNT; event++)
+            levels->of[event] = level;
+        return FAIL_NONE;
+    }
+    if (set_part(levels, word, part, level))
+        return FAIL_NONE;
+    fail_hint(why, "a part is the first word of an event: see pgtls help events");
+    return fail(why, FAIL_CONFIG, "\"%.*s\" is not a part of the log", (int)part, word);
+}
+
+enum fail log_levels_parse(struct log_levels *out, const char *text, struct failure *why)
+{
+    const char *at = text;
+
+    for (;;) {
+        size_t    len = strcspn(at, ",");
+        enum fail rc = read_word(out, at, len, at == text, why);
+
+        if (rc != FAIL_NONE || at[len] == '\0')
+            return rc;
+        at += len + 1;
+    }
 }

@@ -17,11 +17,15 @@ struct capture {
 
 static void start(struct capture *capture, enum log_format format, enum log_level level)
 {
-    struct log_options options = { .format = format, .level = level };
+    struct log_options options = { .format = format };
     struct failure     why = { 0 };
+    char               path[32];
 
+    for (int event = 0; event < EVENT_COUNT; event++)
+        options.levels.of[event] = level;
     assert_int_equal(pipe(capture->fds), 0);
-    options.fd = capture->fds[1];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", capture->fds[1]);
+    options.file = path;
     capture->log = log_new(&options, &why);
     assert_non_null(capture->log);
 }
@@ -146,7 +150,8 @@ static void events_below_the_level_are_not_built(void **state)
 /* A pipe that nobody reads: the writer is stuck, and whoever logs must not be. */
 static void a_log_that_nobody_reads_drops_lines_and_counts_them(void **state)
 {
-    struct log_options options = { .level = LOG_INFO, .queue_lines = 8 };
+    struct log_options options = { .queue_lines = 8 };
+    char               path[32];
     struct failure     why = { 0 };
     struct log_line    line;
     struct log        *log;
@@ -156,7 +161,9 @@ static void a_log_that_nobody_reads_drops_lines_and_counts_them(void **state)
 
     assert_int_equal(pipe(fds), 0);
     fcntl(fds[1], F_SETPIPE_SZ, 4096);
-    options.fd = fds[1];
+    assert_int_equal(log_levels_parse(&options.levels, "info", &why), FAIL_NONE);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fds[1]);
+    options.file = path;
     log = log_new(&options, &why);
     assert_non_null(log);
     for (int i = 0; i < 1000; i++) {
@@ -179,6 +186,65 @@ static void a_log_that_nobody_reads_drops_lines_and_counts_them(void **state)
     close(fds[0]);
 }
 
+static void levels_go_by_part(void **state)
+{
+    struct log_levels levels;
+    struct failure    why = { 0 };
+
+    assert_int_equal(log_levels_parse(&levels, "warn,tls=debug,cancel=info", &why), FAIL_NONE);
+    assert_int_equal(levels.of[EVENT_TLS_HANDSHAKE_OK], LOG_DEBUG);
+    assert_int_equal(levels.of[EVENT_CANCEL], LOG_INFO);
+    assert_int_equal(levels.of[EVENT_CONNECTION_END], LOG_WARN);
+}
+
+static void what_is_not_a_level_or_a_part_is_told(void **state)
+{
+    static const char *const bad[] = {
+        "",           "loud",           "info,",       "info,tls",
+        "tls=debug",  "info,tls=loud",  "info,=debug", "info,tl=debug",
+        "info debug", "info,,tls=debug"
+    };
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct log_levels levels;
+        struct failure    why = { 0 };
+
+        assert_int_equal(log_levels_parse(&levels, bad[i], &why), FAIL_CONFIG);
+        assert_true(why.hint[0] != '\0');
+    }
+}
+
+static void a_rotation_loses_nothing_and_goes_on_in_the_new_file(void **state)
+{
+    char               folder[] = "/tmp/pgtls-log-XXXXXX", path[64], old[64], command[160];
+    struct log_options options = { .file = path };
+    struct failure     why = { 0 };
+    struct log_line    line;
+    struct log        *log;
+
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/a.log", folder);
+    snprintf(old, sizeof old, "%s/a.log.1", folder);
+    assert_int_equal(log_levels_parse(&options.levels, "info", &why), FAIL_NONE);
+    log = log_new(&options, &why);
+    assert_non_null(log);
+    for (uint64_t i = 0; i < 200; i++) {
+        if (i == 100)
+            assert_int_equal(rename(path, old), 0);
+        if (i == 101)
+            assert_int_equal(log_reopen(log, &why), FAIL_NONE);
+        assert_true(log_begin(&line, log, EVENT_CONNECTION_END));
+        log_number(&line, "n", i);
+        log_end(&line);
+    }
+    log_free(log);
+    snprintf(command, sizeof command, "test $(cat %s %s | grep -c n=) = 200 && test -s %s", old,
+             path, path);
+    assert_int_equal(system(command), 0);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 static void every_event_has_a_name_and_no_name_is_there_twice(void **state)
 {
     for (int a = 0; a < EVENT_COUNT; a++) {
@@ -199,6 +265,9 @@ int main(void)
         cmocka_unit_test(a_line_that_is_too_long_is_cut_and_says_so),
         cmocka_unit_test(events_below_the_level_are_not_built),
         cmocka_unit_test(a_log_that_nobody_reads_drops_lines_and_counts_them),
+        cmocka_unit_test(levels_go_by_part),
+        cmocka_unit_test(what_is_not_a_level_or_a_part_is_told),
+        cmocka_unit_test(a_rotation_loses_nothing_and_goes_on_in_the_new_file),
         cmocka_unit_test(every_event_has_a_name_and_no_name_is_there_twice),
     };
 

@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Reading a configuration: the main file, what it includes, defaults, --set. */
+#include "conf/file.h"
+#include "proxy/settings_check.h"
+#include "proxy/settings_files.h"
+#include "proxy/settings_table.h"
+
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LARGEST_FILE ((size_t)16 * 1024 * 1024)
+#define WHERE_TEXT   100
+#define SET_TEXT     1024
+
+/* One configuration on its way. */
+struct loading {
+    struct proxy_settings        *settings;
+    const struct settings_source *source;
+    const struct toml_node       *defaults; /* or NULL */
+    struct conf_problems         *problems;
+    const char                   *main_file;
+    const char                   *main_folder;
+    bool                         *set_used; /* for each --set: it met its route */
+};
+
+static void say_out_of_memory(struct conf_problems *problems)
+{
+    conf_problem_add(problems, false, 0, "out of memory");
+}
+
+static struct conf_scope scope_of(const struct loading *loading, const char *folder,
+                                  const char *where)
+{
+    return (struct conf_scope){ .problems = loading->problems,
+                                .folder = folder,
+                                .where = where,
+                                .tables = settings_tables() };
+}
+
+/* ---- --set PATH=VALUE ---- */
+
+/* A path taken apart: { "log_level" } or { "proxy", "orders", "listener", "sslmode" }. */
+struct set_path {
+    char        parts[4][96];
+    size_t      count;
+    const char *value;
+};
+
+/* Up to a dot or the equals sign; a name with dots stands in quotes. */
+static const char *read_part(const char *at, char part[static 96])
+{
+    bool        quoted = *at == '"';
+    const char *end;
+    size_t      len;
+
+    at += quoted ? 1 : 0;
+    end = at + strcspn(at, quoted ? "\"" : ".=");
+    len = (size_t)(end - at);
+    if (len == 0 || len >= 96)
+        return NULL;
+    memcpy(part, at, len);
+    part[len] = '\0';
+    return quoted && *end == '"' ? end + 1 : end;
+}
+
+static bool read_path(struct set_path *path, const char *set)
+{
+    const char *at = set;
+
+    path->count = 0;
+    while (path->count < 4 && (at = read_part(at, path->parts[path->count])) != NULL) {
+        path->count++;
+        if (*at == '=') {
+            path->value = at + 1;
+            return path->count == 4 ? strcmp(path->parts[0], "proxy") == 0 : path->count < 4;
+        }
+        if (*at++ != '.')
+            return false;
+    }
+    return false;
+}
+
+/* As TOML; what is text may come without quotes. */
+static struct toml_tree *parse_set(const struct set_path *path, const char *key)
+{
+    char              text[SET_TEXT + 128];
+    struct toml_error error;
+    struct toml_tree *tree;
+
+    snprintf(text, sizeof text, "%s = %s", key, path->value);
+    if ((tree = toml_parse(text, strlen(text), &error)) != NULL)
+        return tree;
+    snprintf(text, sizeof text, "%s = \"%s\"", key, path->value);
+    return toml_parse(text, strlen(text), &error);
+}
+
+/* Binds one --set to a section; its problems name it instead of a file. */
+static void bind_set(const struct loading *loading, const char *set,
+                     const struct set_path *path, const struct conf_table *table,
+                     const char *where, void *target, int *lines)
+{
+    char              shown[SET_TEXT];
+    struct conf_scope scope = scope_of(loading, loading->main_folder, where);
+    const char       *key = path->parts[path->count - 1];
+    struct toml_tree *tree = strlen(set) < SET_TEXT ? parse_set(path, key) : NULL;
+    const char       *before;
+    int               row = conf_row(table, key);
+
+    snprintf(shown, sizeof shown, "--set %.180s", set);
+    before = conf_problems_in(loading->problems, shown);
+    if (tree == NULL)
+        conf_problem_add(loading->problems, false, 0, "%s%s: cannot be read", where, key);
+    else
+        conf_bind(table, toml_root(tree), &scope, target, lines);
+    if (row >= 0)
+        lines[row] = -1;
+    conf_problems_in(loading->problems, before);
+    toml_free(tree);
+}
+
+static void apply_sets_to_route(const struct loading *loading, struct route_settings *route,
+                                const char *where)
+{
+    for (size_t i = 0; i < loading->source->set_count; i++) {
+        const char     *set = loading->source->sets[i];
+        struct set_path path;
+
+        if (!read_path(&path, set) || path.count != 4 ||
+            strcmp(path.parts[1], route->name) != 0)
+            continue;
+        for (enum settings_section s = SECTION_LISTENER; s < SECTION_COUNT; s++)
+            if (strcmp(settings_section_names[s], path.parts[2]) == 0) {
+                loading->set_used[i] = true;
+                bind_set(loading, set, &path, settings_section_table(s), where,
+                         settings_section_of(route, s), route->lines[s].rows);
+            }
+    }
+}
+
+static void apply_sets_to_top(const struct loading *loading)
+{
+    int lines[OPTION_LIMIT] = { 0 };
+
+    for (size_t i = 0; i < loading->source->set_count; i++) {
+        const char     *set = loading->source->sets[i];
+        struct set_path path;
+
+        if (!read_path(&path, set) || path.count != 1)
+            continue;
+        loading->set_used[i] = true;
+        bind_set(loading, set, &path, settings_top_table(), "", loading->settings, lines);
+    }
+}
+
+/* After all routes: what met nothing is a mistake. */
+static void complain_of_unused_sets(const struct loading *loading)
+{
+    char shown[SET_TEXT];
+
+    for (size_t i = 0; i < loading->source->set_count; i++) {
+        const char *before;
+
+        if (loading->set_used[i])
+            continue;
+        snprintf(shown, sizeof shown, "--set %.180s", loading->source->sets[i]);
+        before = conf_problems_in(loading->problems, shown);
+        conf_problem_add(loading->problems, false, 0,
+                         "names no setting; write log_level=debug, or "
+                         "proxy.NAME.listener.sslmode=require with the name of a route");
+        conf_problems_in(loading->problems, before);
+    }
+}
+
+/* ---- one route ---- */
+
+static bool is_usable_name(const struct toml_node *name)
+{
+    if (name == NULL || name->type != TOML_STRING || name->text_len == 0 || name->text_len > 64)
+        return false;
+    for (size_t i = 0; i < name->text_len; i++)
+        if ((unsigned char)name->text[i] < 0x20)
+            return false;
+    return true;
+}
+
+/* Problems need the name before it is bound. */
+static void name_for_problems(char out[static WHERE_TEXT], const struct toml_node *node,
+                              size_t at)
+{
+    const struct toml_node *name = toml_child(node, "name");
+
+    if (is_usable_name(name))
+        snprintf(out, WHERE_TEXT, "route \"%s\": ", name->text);
+    else
+        snprintf(out, WHERE_TEXT, "route \"proxy[%zu]\": ", at);
+}
+
+/* What is wrong with a default was told once, when they were all looked at. */
+static void bind_defaults(const struct loading *loading, struct route_settings *route,
+                          enum settings_section section)
+{
+    struct conf_problems    quiet = { .file = "" };
+    struct conf_scope       scope = scope_of(loading, loading->main_folder, "");
+    const struct toml_node *node =
+        loading->defaults != NULL
+            ? toml_child(loading->defaults, settings_section_names[section])
+            : NULL;
+
+    scope.problems = &quiet;
+    if (node != NULL && node->type == TOML_TABLE)
+        conf_bind(settings_section_table(section), node, &scope,
+                  settings_section_of(route, section), route->lines[section].defaults);
+    conf_problems_fini(&quiet);
+}
+
+static void bind_section(struct route_settings *route, enum settings_section section,
+                         const struct toml_node *parent, const struct conf_scope *scope)
+{
+    const struct conf_table *table = settings_section_table(section);
+    const struct toml_node  *node = toml_child(parent, settings_section_names[section]);
+    struct section_lines    *lines = &route->lines[section];
+
+    if (node != NULL && node->type != TOML_TABLE) {
+        conf_problem_add(scope->problems, false, node->line,
+                         "%s%s: is not a section; write %s and its settings below",
+                         scope->where, settings_section_names[section], table->header);
+        return;
+    }
+    lines->header = node == NULL ? 0 : node->line;
+    conf_bind(table, node, scope, settings_section_of(route, section), lines->rows);
+}
+
+/* A required setting may come from the route, the defaults, or --set. */
+static void require_settings(struct route_settings *route, enum settings_section section,
+                             const struct conf_scope *scope)
+{
+    const struct section_lines *lines = &route->lines[section];
+    int                         either[OPTION_LIMIT];
+
+    for (size_t i = 0; i < OPTION_LIMIT; i++)
+        either[i] = lines->rows[i] != 0 ? lines->rows[i] : lines->defaults[i];
+    conf_require(settings_section_table(section),
+                 lines->header != 0 ? lines->header : route->line, scope, either);
+}
+
+static void name_by_place(struct route_settings *route, size_t at,
+                          struct conf_problems *problems)
+{
+    char name[32];
+
+    if (route->name != NULL)
+        return;
+    snprintf(name, sizeof name, "proxy[%zu]", at);
+    if ((route->name = strdup(name)) == NULL)
+        say_out_of_memory(problems);
+}
+
+static void load_route(const struct loading *loading, struct route_settings *route, size_t at,
+                       const struct toml_node *node, const char *folder)
+{
+    char              where[WHERE_TEXT];
+    struct conf_scope scope = scope_of(loading, folder, where);
+
+    name_for_problems(where, node, at);
+    route->line = route->lines[SECTION_PROXY].header = node->line;
+    route->main_file = loading->settings->file;
+    route->file = strdup(loading->problems->file);
+    for (enum settings_section s = SECTION_PROXY; s < SECTION_COUNT; s++)
+        conf_preset(settings_section_table(s), settings_section_of(route, s));
+    conf_bind(settings_section_table(SECTION_PROXY), node, &scope, route,
+              route->lines[SECTION_PROXY].rows);
+    name_by_place(route, at, scope.problems);
+    for (enum settings_section s = SECTION_LISTENER; s < SECTION_COUNT; s++) {
+        bind_defaults(loading, route, s);
+        bind_section(route, s, node, &scope);
+    }
+    if (route->name == NULL)
+        return;
+    apply_sets_to_route(loading, route, where);
+    for (enum settings_section s = SECTION_LISTENER; s < SECTION_COUNT; s++)
+        require_settings(route, s, &scope);
+    settings_check_route(route, scope.problems);
+}
+
+/* ---- files ---- */
+
+static size_t count_of(const struct toml_node *array)
+{
+    size_t count = 0;
+
+    for (const struct toml_node *item = array->first; item != NULL; item = item->next)
+        count++;
+    return count;
+}
+
+/* The routes of one file are added behind those that are there. */
+static void load_routes(const struct loading *loading, const struct toml_node *array,
+                        const char *folder)
+{
+    struct proxy_settings *settings = loading->settings;
+    size_t                 count = settings->route_count + count_of(array);
+    struct route_settings *routes = realloc(settings->routes, count * sizeof *routes);
+
+    if (routes == NULL) {
+        say_out_of_memory(loading->problems);
+        return;
+    }
+    settings->routes = routes;
+    for (const struct toml_node *node = array->first; node != NULL; node = node->next)
+        if (node->type == TOML_TABLE) {
+            struct route_settings *route = &routes[settings->route_count];
+
+            *route = (struct route_settings){ 0 };
+            load_route(loading, route, settings->route_count++, node, folder);
+        } else
+            conf_problem_add(loading->problems, false, node->line,
+                             "proxy: is not a list of routes; write [[proxy]]");
+}
+
+static void load_proxy_array(const struct loading *loading, const struct toml_node *array,
+                             const char *folder)
+{
+    bool is_array = array->type == TOML_ARRAY && array->first != NULL;
+
+    if (is_array && array->first->type == TOML_TABLE)
+        load_routes(loading, array, folder);
+    else
+        conf_problem_add(loading->problems, false, array->line,
+                         "proxy: is not a list of routes; write [[proxy]]");
+}
+
+/* A tree of a file, or NULL after a problem. */
+static struct toml_tree *parse(struct bytes text, struct conf_problems *problems)
+{
+    struct toml_error error = { 0 };
+    struct toml_tree *tree = toml_parse((const char *)text.p, text.len, &error);
+
+    if (tree == NULL)
+        conf_problem_add(problems, false, error.line, "not TOML: %s", error.text);
+    return tree;
+}
+
+static struct toml_tree *read_and_parse(const char *file, struct conf_problems *problems)
+{
+    struct buf        text = BUF_LIMIT(LARGEST_FILE);
+    struct failure    why = { 0 };
+    struct toml_tree *tree = NULL;
+
+    if (conf_file_read(file, &text, &why) == FAIL_NONE)
+        tree = parse(buf_bytes(&text), problems);
+    else
+        conf_problem_add(problems, false, 0, "cannot be read: %s", why.text);
+    buf_fini(&text);
+    return tree;
+}
+
+/* An included file has routes and nothing else. */
+static void load_included(const struct loading *loading, const char *file)
+{
+    const char       *before = conf_problems_in(loading->problems, file);
+    struct toml_tree *tree = read_and_parse(file, loading->problems);
+    char             *folder = conf_file_folder(file);
+
+    if (tree != NULL && folder == NULL)
+        say_out_of_memory(loading->problems);
+    else if (tree != NULL)
+        for (const struct toml_node *n = toml_root(tree)->first; n != NULL; n = n->next) {
+            if (strcmp(n->key, "proxy") == 0)
+                load_proxy_array(loading, n, folder);
+            else
+                conf_problem_add(loading->problems, false, n->line,
+                                 "%s: an included file has only [[proxy]]; write it into %s",
+                                 n->key, loading->main_file);
+        }
+    free(folder);
+    toml_free(tree);
+    conf_problems_in(loading->problems, before);
+}
+
+static void load_pattern(const struct loading *loading, const char *pattern, int line)
+{
+    char  *absolute = conf_file_absolute(loading->main_folder, pattern);
+    glob_t found = { 0 };
+    int    rc = absolute != NULL ? glob(absolute, 0, NULL, &found) : GLOB_NOSPACE;
+
+    if (rc == GLOB_NOMATCH)
+        conf_problem_add(loading->problems, true, line, "include: \"%s\" matches no file",
+                         pattern);
+    else if (rc != 0)
+        conf_problem_add(loading->problems, false, line, "include: \"%s\" cannot be looked up",
+                         pattern);
+    for (size_t i = 0; rc == 0 && i < found.gl_pathc; i++)
+        load_included(loading, found.gl_pathv[i]);
+    globfree(&found);
+    free(absolute);
+}
+
+/* Each default is looked at once, whether there is a route or not. */
+static void prove_defaults(const struct loading *loading)
+{
+    struct route_settings scratch = { 0 };
+    struct conf_scope     scope = scope_of(loading, loading->main_folder, "defaults: ");
+
+    if (loading->defaults == NULL)
+        return;
+    if (loading->defaults->type != TOML_TABLE) {
+        conf_problem_add(loading->problems, false, loading->defaults->line,
+                         "defaults: is not a section; write [defaults.listener], "
+                         "[defaults.backend] or [defaults.limits]");
+        return;
+    }
+    for (const struct toml_node *n = loading->defaults->first; n != NULL; n = n->next) {
+        enum settings_section s = SECTION_LISTENER;
+
+        while (s < SECTION_COUNT && strcmp(settings_section_names[s], n->key) != 0)
+            s++;
+        if (s == SECTION_COUNT || n->type != TOML_TABLE)
+            conf_problem_add(loading->problems, false, n->line,
+                             "defaults: %s: unknown section; write [defaults.listener], "
+                             "[defaults.backend] or [defaults.limits]",
+                             n->key);
+        else
+            conf_bind(settings_section_table(s), n, &scope, settings_section_of(&scratch, s),
+                      scratch.lines[s].rows);
+    }
+    for (enum settings_section s = SECTION_LISTENER; s < SECTION_COUNT; s++)
+        conf_unbind(settings_section_table(s), settings_section_of(&scratch, s));
+}
+
+static void check_log_level(const struct loading *loading, int line)
+{
+    struct log_levels levels;
+    struct failure    why = { 0 };
+
+    if (loading->settings->log_level == NULL &&
+        (loading->settings->log_level = strdup("info")) == NULL)
+        say_out_of_memory(loading->problems);
+    else if (log_levels_parse(&levels, loading->settings->log_level, &why) != FAIL_NONE)
+        conf_problem_add(loading->problems, false, line, "log_level: %s; %s", why.text,
+                         why.hint);
+}
+
+static void load_tree(struct loading *loading, const struct toml_node *root)
+{
+    struct proxy_settings  *settings = loading->settings;
+    const struct toml_node *array = toml_child(root, "proxy");
+    struct conf_scope       scope = scope_of(loading, loading->main_folder, "");
+    int                     lines[OPTION_LIMIT] = { 0 };
+    int                     row = conf_row(settings_top_table(), "include");
+
+    loading->defaults = toml_child(root, "defaults");
+    conf_preset(settings_top_table(), settings);
+    conf_bind(settings_top_table(), root, &scope, settings, lines);
+    apply_sets_to_top(loading);
+    check_log_level(loading, lines[conf_row(settings_top_table(), "log_level")]);
+    prove_defaults(loading);
+    if (array != NULL)
+        load_proxy_array(loading, array, loading->main_folder);
+    for (size_t i = 0; i < settings->include.count; i++)
+        load_pattern(loading, settings->include.items[i], lines[row]);
+    if (array == NULL && settings->route_count == 0)
+        conf_problem_add(loading->problems, false, 0,
+                         "proxy: missing; a file needs at least one [[proxy]]");
+    complain_of_unused_sets(loading);
+    settings_check_routes(settings, loading->problems);
+}
+
+static struct proxy_settings *new_settings(const char *file)
+{
+    struct proxy_settings *settings = calloc(1, sizeof *settings);
+
+    if (settings == NULL || (settings->file = strdup(file)) == NULL) {
+        free(settings);
+        return NULL;
+    }
+    return settings;
+}
+
+/* What can be told of the file, errors or not. */
+static struct proxy_settings *load_what_is_there(const struct settings_source *source,
+                                                 const struct toml_tree       *tree,
+                                                 struct conf_problems         *problems)
+{
+    struct proxy_settings *settings = new_settings(source->file);
+    char                  *folder = conf_file_folder(source->file);
+    struct loading         loading = {
+                .settings = settings,
+                .source = source,
+                .problems = problems,
+                .main_file = source->file,
+                .main_folder = folder,
+                .set_used = calloc(source->set_count + 1, sizeof(bool)),
+    };
+
+    if (folder == NULL || settings == NULL || loading.set_used == NULL)
+        say_out_of_memory(problems);
+    else
+        load_tree(&loading, toml_root(tree));
+    free(loading.set_used);
+    free(folder);
+    return settings;
+}
+
+/* Settings with errors are not handed out. */
+static struct proxy_settings *only_good(struct proxy_settings      *settings,
+                                        const struct conf_problems *problems)
+{
+    if (problems->error_count == 0)
+        return settings;
+    settings_free(settings);
+    return NULL;
+}
+
+struct proxy_settings *settings_load_text(const char *file, struct bytes text,
+                                          struct conf_problems *problems)
+{
+    const struct settings_source source = { .file = file };
+    struct proxy_settings       *settings = NULL;
+    struct toml_tree            *tree;
+
+    problems->file = file;
+    tree = parse(text, problems);
+    if (tree != NULL)
+        settings = load_what_is_there(&source, tree, problems);
+    toml_free(tree);
+    return only_good(settings, problems);
+}
+
+struct proxy_settings *settings_load(const struct settings_source *source,
+                                     struct conf_problems         *problems)
+{
+    struct proxy_settings *settings = NULL;
+    struct toml_tree      *tree;
+
+    problems->file = source->file;
+    tree = read_and_parse(source->file, problems);
+    if (tree != NULL)
+        settings = load_what_is_there(source, tree, problems);
+    toml_free(tree);
+    if (settings != NULL && problems->error_count > 0)
+        settings_prove_files(settings, problems);
+    return only_good(settings, problems);
+}
