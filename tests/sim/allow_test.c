@@ -204,6 +204,31 @@ static void a_second_try_that_cannot_connect_is_a_failure(void **state)
     }
 }
 
+/* What one server said of plaintext says nothing about the next. */
+static void another_address_is_asked_anew(void **state)
+{
+    struct proxy_rig rig;
+    struct talker    client, server;
+
+    rig_start_route(&rig, 1,
+                    &(struct rig_route){ .listener = "sslmode = \"disable\"",
+                                         .address = "[\"" BACK "\", \"10.0.0.6:5432\"]",
+                                         .backend = "sslmode = \"allow\"" });
+    talker_init(&client, sim_connect(rig.loop, FRONT));
+    talker_say(&client, STARTUP);
+    sim_accept_clear(&rig, &server);
+    sim_serve(rig.loop, BACK, SIM_REFUSES);
+    sim_serve(rig.loop, "10.0.0.6:5432", SIM_ACCEPTS);
+    refuse(&rig, &client, &server, BYTES(NOTICE REFUSAL("28000")), SIZE_MAX);
+    talker_init(&server, sim_accept(rig.loop, "10.0.0.6:5432"));
+    talkers_settle(rig.loop, &client, &server);
+    assert_true(talker_heard(&server, STARTUP));
+    talker_say(&server, LOGIN_WIRE);
+    talkers_settle(rig.loop, &client, &server);
+    assert_true(talker_heard(&client, LOGIN_WIRE));
+    stop(&rig, &client, &server);
+}
+
 /* ---- refusals that say nothing about TLS ---- */
 
 static void a_refusal_that_is_not_about_tls_is_passed_on_at_once(void **state)
@@ -316,6 +341,7 @@ int main(void)
         cmocka_unit_test(where_there_is_no_tls_either_the_refusal_reaches_the_client_once),
         cmocka_unit_test(whatever_else_answers_the_second_try_is_a_failure),
         cmocka_unit_test(a_second_try_that_cannot_connect_is_a_failure),
+        cmocka_unit_test(another_address_is_asked_anew),
         cmocka_unit_test(a_refusal_that_is_not_about_tls_is_passed_on_at_once),
         cmocka_unit_test(a_refusal_behind_an_authentication_message_is_never_retried),
         cmocka_unit_test(notices_of_a_server_that_hangs_up_are_not_lost),

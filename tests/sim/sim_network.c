@@ -147,6 +147,8 @@ static void append(struct sim_queue *queue, struct bytes data)
 
 void sim_queue_skip(struct sim_queue *queue, size_t n)
 {
+    if (n == 0)
+        return;
     memmove(queue->memory, queue->memory + n, queue->len - n);
     queue->len -= n;
 }
