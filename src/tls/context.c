@@ -2,20 +2,22 @@
 #include "tls/context.h"
 
 #include "tls/engine_parts.h"
+#include "tls/parameters.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
-/* TLS 1.2: forward secrecy and AEAD only.  TLS 1.3's suites are all of that kind. */
-#define CIPHERS_1_2 "ECDHE+AESGCM:ECDHE+CHACHA20"
+#define TICKETS 1 /* that a client gets after a full handshake in TLS 1.3 */
 
 struct tls_context {
-    unsigned           holders; /* of one thread */
-    struct tls_policy *policy;
-    SSL_CTX           *library;
-    BIO_METHOD        *wire;
+    unsigned             holders; /* of one thread */
+    struct tls_policy   *policy;
+    SSL_CTX             *library;
+    BIO_METHOD          *wire;
+    struct tls_hosts    *hosts; /* NULL: one policy for all */
+    struct tls_context **of_hosts;
 };
 
 static int on_verify(int is_good, X509_STORE_CTX *store)
@@ -60,8 +62,8 @@ static int on_alpn(SSL *ssl, const unsigned char **chosen, unsigned char *chosen
 
 static void set_options(SSL_CTX *library)
 {
-    SSL_CTX_set_options(library, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
-                                     SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_options(library,
+                        SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     /* openssl.cnf may have set these: a truncation must be seen, and kTLS wants a socket */
     SSL_CTX_clear_options(library, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_ENABLE_KTLS |
                                        SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
@@ -73,17 +75,55 @@ static void set_options(SSL_CTX *library)
     SSL_CTX_set_alpn_select_cb(library, on_alpn, NULL);
 }
 
-static bool set_protocol(SSL_CTX *library, const struct tls_policy_options *options)
+static bool set_limits(SSL_CTX *library)
 {
-    /* openssl.cnf may ask for more than TLS 1.2, not for less */
-    if (SSL_CTX_get_min_proto_version(library) < TLS1_2_VERSION &&
-        SSL_CTX_set_min_proto_version(library, TLS1_2_VERSION) != 1)
-        return false;
-    return SSL_CTX_set_cipher_list(library, CIPHERS_1_2) == 1 &&
-           SSL_CTX_set_num_tickets(library, 0) == 1 &&
+    return SSL_CTX_set_num_tickets(library, 0) == 1 &&
            SSL_CTX_set_block_padding(library, 0) == 1 &&
-           SSL_CTX_set_max_send_fragment(library, (long)options->max_record_bytes) == 1 &&
-           SSL_CTX_set_session_id_context(library, (const unsigned char *)"pgtls", 5) == 1;
+           SSL_CTX_set_max_early_data(library, 0) == 1;
+}
+
+/* What one SSL_CTX does not carry over to an SSL that was begun with another: both the engines
+ * of one policy and those of hosts get it here, so that there is one list of it. */
+static bool adopt_policy(SSL *ssl, const struct tls_policy *policy)
+{
+    const struct tls_policy_options *options = tls_policy_options(policy);
+    const SSL_CTX                   *library = SSL_get_SSL_CTX(ssl);
+
+    if (options->ticket_keys != NULL) {
+        SSL_clear_options(ssl, SSL_OP_NO_TICKET);
+        if (SSL_set_num_tickets(ssl, TICKETS) != 1)
+            return false;
+    }
+    if (options->order == TLS_ORDER_CLIENT)
+        SSL_clear_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    else
+        SSL_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(library), SSL_CTX_get_verify_callback(library));
+    return SSL_set_session_id_context(ssl, tls_policy_session_context(policy),
+                                      TLS_SESSION_CONTEXT_BYTES) == 1 &&
+           SSL_set_max_send_fragment(ssl, (long)options->max_record_bytes) == 1;
+}
+
+/* The rest of it, which an SSL has from the start where it was begun with this context. */
+static bool carry_over(SSL *ssl, SSL_CTX *library, const char *groups)
+{
+    /* brings certificates, ciphers, DH, security level, store and names of CAs */
+    return SSL_set_SSL_CTX(ssl, library) != NULL &&
+           SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(library)) == 1 &&
+           SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(library)) == 1 &&
+           (groups == NULL || SSL_set1_groups_list(ssl, groups) == 1) &&
+           SSL_set1_param(ssl, SSL_CTX_get0_param(library)) == 1;
+}
+
+bool tls_context_adopt(const struct tls_context *context, SSL *ssl, int64_t wall_s)
+{
+    const struct tls_policy_options *options = tls_policy_options(context->policy);
+
+    if (SSL_get_SSL_CTX(ssl) != context->library &&
+        !carry_over(ssl, context->library, options->groups))
+        return false;
+    X509_VERIFY_PARAM_set_time(SSL_get0_param(ssl), (time_t)wall_s);
+    return adopt_policy(ssl, context->policy);
 }
 
 static enum fail set_identity(SSL_CTX *library, const struct identity *identity,
@@ -97,6 +137,16 @@ static enum fail set_identity(SSL_CTX *library, const struct identity *identity,
               "OpenSSL's security level asks for RSA keys of 2048 bits or more and SHA-256");
     return fail(why, FAIL_CERT, "the certificate cannot be used for TLS: %s",
                 tls_library_error_text(tls_library_error()));
+}
+
+static enum fail set_identities(SSL_CTX *library, const struct tls_policy_options *options,
+                                struct failure *why)
+{
+    enum fail rc = set_identity(library, options->identity, why);
+
+    for (size_t i = 0; rc == FAIL_NONE && i < TLS_MOST_IDENTITIES - 1; i++)
+        rc = set_identity(library, options->more_identities[i], why);
+    return rc;
 }
 
 static enum fail set_trust(SSL_CTX *library, const struct tls_policy_options *options,
@@ -120,25 +170,60 @@ static enum fail set_trust(SSL_CTX *library, const struct tls_policy_options *op
     return FAIL_NONE;
 }
 
+static enum fail new_library(struct tls_context *context, struct failure *why)
+{
+    const struct tls_policy_options *options = tls_policy_options(context->policy);
+    bool                             is_server = options->role == TLS_SERVER;
+
+    context->wire = tls_wire_method_new();
+    context->library = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
+    if (context->wire == NULL || context->library == NULL || !set_limits(context->library))
+        return fail(why, FAIL_TLS, "no TLS context can be made: %s",
+                    tls_library_error_text(tls_library_error()));
+    set_options(context->library);
+    if (is_server) {
+        SSL_CTX_set_client_hello_cb(context->library, tls_hello_received, NULL);
+        tls_tickets_install(context->library);
+    }
+    return FAIL_NONE;
+}
+
 static enum fail build(struct tls_context *context, struct failure *why)
 {
     const struct tls_policy_options *options = tls_policy_options(context->policy);
     enum fail                        rc;
 
-    context->wire = tls_wire_method_new();
-    context->library =
-        SSL_CTX_new(options->role == TLS_SERVER ? TLS_server_method() : TLS_client_method());
-    if (context->wire == NULL || context->library == NULL ||
-        !set_protocol(context->library, options))
-        return fail(why, FAIL_TLS, "no TLS context can be made: %s",
-                    tls_library_error_text(tls_library_error()));
-    set_options(context->library);
-    if ((rc = set_identity(context->library, options->identity, why)) != FAIL_NONE)
+    if ((rc = new_library(context, why)) != FAIL_NONE ||
+        (rc = tls_parameters_apply(context->library, options, tls_policy_dh(context->policy),
+                                   why)) != FAIL_NONE ||
+        (rc = set_identities(context->library, options, why)) != FAIL_NONE)
         return rc;
     return set_trust(context->library, options, why);
 }
 
-struct tls_context *tls_context_new(struct tls_policy *policy, struct failure *why)
+/* An SSL begins with a context that has nothing set, and is then made one of a host. */
+static enum fail build_for_hosts(struct tls_context *context, struct failure *why)
+{
+    static const struct tls_policy_options plain = { .role = TLS_SERVER };
+    size_t                                 count = tls_hosts_count(context->hosts);
+    enum fail                              rc = new_library(context, why);
+
+    if (rc == FAIL_NONE)
+        rc = tls_parameters_apply(context->library, &plain, NULL, why);
+    if (rc != FAIL_NONE)
+        return rc;
+    if ((context->of_hosts = calloc(count, sizeof(struct tls_context *))) == NULL)
+        return fail(why, FAIL_MEMORY, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        context->of_hosts[i] = tls_context_new(tls_hosts_policy(context->hosts, i), why);
+        if (context->of_hosts[i] == NULL)
+            return FAIL_TLS;
+    }
+    return FAIL_NONE;
+}
+
+static struct tls_context *new_context(struct tls_policy *policy, struct tls_hosts *hosts,
+                                       struct failure *why)
 {
     struct tls_context *context = calloc(1, sizeof *context);
     enum fail           rc;
@@ -149,13 +234,24 @@ struct tls_context *tls_context_new(struct tls_policy *policy, struct failure *w
     }
     context->holders = 1;
     context->policy = tls_policy_hold(policy);
+    context->hosts = hosts != NULL ? tls_hosts_hold(hosts) : NULL;
     ERR_clear_error();
-    rc = build(context, why);
+    rc = hosts != NULL ? build_for_hosts(context, why) : build(context, why);
     ERR_clear_error();
     if (rc == FAIL_NONE)
         return context;
     tls_context_release(context);
     return NULL;
+}
+
+struct tls_context *tls_context_new(struct tls_policy *policy, struct failure *why)
+{
+    return new_context(policy, NULL, why);
+}
+
+struct tls_context *tls_context_new_for_hosts(struct tls_hosts *hosts, struct failure *why)
+{
+    return new_context(tls_hosts_policy(hosts, 0), hosts, why);
 }
 
 struct tls_context *tls_context_hold(struct tls_context *context)
@@ -168,6 +264,10 @@ void tls_context_release(struct tls_context *context)
 {
     if (context == NULL || --context->holders > 0)
         return;
+    for (size_t i = 0; context->of_hosts != NULL && i < tls_hosts_count(context->hosts); i++)
+        tls_context_release(context->of_hosts[i]);
+    free(context->of_hosts);
+    tls_hosts_release(context->hosts);
     SSL_CTX_free(context->library);
     BIO_meth_free(context->wire);
     tls_policy_release(context->policy);
@@ -187,6 +287,16 @@ SSL_CTX *tls_context_library(const struct tls_context *context)
 const BIO_METHOD *tls_context_wire(const struct tls_context *context)
 {
     return context->wire;
+}
+
+const struct tls_hosts *tls_context_hosts(const struct tls_context *context)
+{
+    return context->hosts;
+}
+
+const struct tls_context *tls_context_of_host(const struct tls_context *context, size_t host)
+{
+    return context->of_hosts[host];
 }
 
 const char *tls_library_version(void)

@@ -84,7 +84,9 @@ static enum fail start_library(struct tls_engine               *engine,
     BIO_set_init(wire, 1);
     SSL_set_bio(engine->ssl, wire, wire);
     SSL_set_app_data(engine->ssl, engine);
-    X509_VERIFY_PARAM_set_time(SSL_get0_param(engine->ssl), (time_t)options->wall_s);
+    if (tls_context_hosts(engine->context) == NULL &&
+        !tls_context_adopt(engine->context, engine->ssl, options->wall_s))
+        return fail(why, FAIL_MEMORY, "out of memory");
     if (engine_role(engine) == TLS_CLIENT)
         return start_client(engine, options, why);
     SSL_set_accept_state(engine->ssl);
@@ -94,13 +96,15 @@ static enum fail start_library(struct tls_engine               *engine,
 static enum fail start(struct tls_engine *engine, const struct tls_engine_options *options,
                        struct failure *why)
 {
-    const struct tls_policy_options *policy =
-        tls_policy_options(tls_context_policy(engine->context));
     enum fail rc;
 
-    if (policy->peer_check == TLS_PEER_NAME &&
+    if (engine_policy(engine)->peer_check == TLS_PEER_NAME &&
         (options->verify_name == NULL || *options->verify_name == '\0'))
         return fail(why, FAIL_CONFIG, "no host name to compare the server certificate with");
+    if (options->alpn_required && options->alpn == NULL)
+        return fail(why, FAIL_CONFIG, "a protocol (ALPN) is required, and none is named");
+    if (engine->failure == NULL)
+        return fail(why, FAIL_MEMORY, "out of memory");
     if ((rc = copy_string(&engine->verify_name, options->verify_name, why)) != FAIL_NONE ||
         (rc = copy_string(&engine->alpn, options->alpn, why)) != FAIL_NONE)
         return rc;
@@ -117,7 +121,11 @@ struct tls_engine *tls_engine_new(struct tls_context              *context,
         fail(why, FAIL_MEMORY, "out of memory");
         return NULL;
     }
-    engine->context = tls_context_hold(context);
+    engine->chosen = engine->context = tls_context_hold(context);
+    engine->wall_s = options->wall_s;
+    engine->alpn_required = options->alpn_required;
+    engine->host = -1;
+    tls_engine_need_failure(engine);
     engine->records = &tls_record_library;
     engine->first_byte = engine->alert_received = engine->alert_sent = -1;
     rc = start(engine, options, why);
@@ -132,8 +140,10 @@ static void forget_names(struct tls_engine *engine)
 {
     free(engine->verify_name);
     free(engine->alpn);
+    free(engine->announced);
     engine->verify_name = NULL;
     engine->alpn = NULL;
+    engine->announced = NULL;
 }
 
 void tls_engine_free(struct tls_engine *engine)
@@ -144,6 +154,7 @@ void tls_engine_free(struct tls_engine *engine)
     X509_free(engine->peer);
     forget_names(engine);
     free(engine->texts);
+    free(engine->failure);
     tls_context_release(engine->context);
     free(engine);
 }
@@ -151,22 +162,43 @@ void tls_engine_free(struct tls_engine *engine)
 /* As libpq does, after the handshake: the server hears a close_notify, not an alert. */
 static enum fail check_name(struct tls_engine *engine)
 {
-    const struct tls_policy *policy = tls_context_policy(engine->context);
-
-    if (tls_policy_options(policy)->peer_check != TLS_PEER_NAME)
+    if (engine_policy(engine)->peer_check != TLS_PEER_NAME)
         return FAIL_NONE;
     if (engine->facts.peer_verified &&
-        name_match(engine->peer, engine->verify_name, &engine->failure) == FAIL_NONE)
+        name_match(engine->peer, engine->verify_name, engine->failure) == FAIL_NONE)
         return FAIL_NONE;
     SSL_shutdown(engine->ssl);
-    return fail(&engine->failure, FAIL_CERT, "the server's certificate was not verified");
+    return fail(engine->failure, FAIL_CERT, "the server's certificate was not verified");
+}
+
+/* OpenSSL takes any answer, also to what was never offered. */
+static enum fail check_selected_alpn(struct tls_engine *engine)
+{
+    const unsigned char *p = NULL;
+    unsigned             len = 0;
+
+    SSL_get0_alpn_selected(engine->ssl, &p, &len);
+    if (engine_role(engine) == TLS_SERVER || (len == 0 && !engine->alpn_required))
+        return FAIL_NONE;
+    if (len > 0 && engine->alpn != NULL &&
+        bytes_equal(bytes_of(p, len), bytes_of_string(engine->alpn)))
+        return FAIL_NONE;
+    SSL_shutdown(engine->ssl);
+    if (len > 0)
+        return fail(engine->failure, FAIL_TLS,
+                    "the server selected a protocol (ALPN) that was not offered");
+    fail_hint(engine->failure, "direct TLS needs PostgreSQL 17 or later");
+    return fail(engine->failure, FAIL_TLS, "the server selected no protocol (ALPN)");
 }
 
 static enum tls_verdict finish_handshake(struct tls_engine *engine)
 {
-    if (tls_facts_collect(engine) != FAIL_NONE || check_name(engine) != FAIL_NONE)
+    if (tls_facts_collect(engine) != FAIL_NONE || check_name(engine) != FAIL_NONE ||
+        check_selected_alpn(engine) != FAIL_NONE)
         return tls_engine_fail(engine);
     forget_names(engine);
+    free(engine->failure);
+    engine->failure = NULL;
     engine->state = ENGINE_OPEN;
     return TLS_DONE;
 }
@@ -265,7 +297,29 @@ const struct tls_facts *tls_engine_facts(const struct tls_engine *engine)
 
 const struct failure *tls_engine_failure(const struct tls_engine *engine)
 {
-    return &engine->failure;
+    static const struct failure none = { .kind = FAIL_NONE };
+    static const struct failure no_memory = { .kind = FAIL_MEMORY, .text = "out of memory" };
+
+    if (engine->failure != NULL)
+        return engine->failure;
+    return engine->state == ENGINE_FAILED || engine->state == ENGINE_TRUNCATED ? &no_memory
+                                                                               : &none;
+}
+
+void tls_engine_need_failure(struct tls_engine *engine)
+{
+    if (engine->failure == NULL)
+        engine->failure = calloc(1, sizeof *engine->failure);
+}
+
+int tls_engine_host(const struct tls_engine *engine)
+{
+    return engine->host;
+}
+
+const struct identity *tls_engine_own_identity(const struct tls_engine *engine)
+{
+    return engine->own;
 }
 
 int tls_engine_alert_received(const struct tls_engine *engine)
@@ -281,6 +335,16 @@ int tls_engine_alert_sent(const struct tls_engine *engine)
 bool tls_engine_peer_has_common_name(const struct tls_engine *engine, const char *name)
 {
     return engine->facts.peer_verified && certificate_has_common_name(engine->peer, name);
+}
+
+enum fail tls_engine_peer_names(const struct tls_engine   *engine,
+                                enum certificate_name_kind kind, struct certificate_names *out,
+                                struct failure *why)
+{
+    *out = (struct certificate_names){ 0 };
+    if (!engine->facts.peer_verified)
+        return FAIL_NONE;
+    return certificate_names_read(out, engine->peer, kind, why);
 }
 
 bool tls_engine_peer_is(const struct tls_engine *engine, struct bytes leaf_der)

@@ -19,6 +19,7 @@
 
 #include "base/buf.h"
 #include "tls/context.h"
+#include "x509/certificate.h"
 
 enum tls_verdict {
     TLS_WANT_MORE, /* feed again when bytes arrive */
@@ -50,7 +51,9 @@ struct tls_engine_options {
     const char *verify_name; /* clients with TLS_PEER_NAME: host to compare with */
     const char *sni; /* clients: name to announce; NULL or "" none, an IP address is not sent */
     const char *alpn;   /* clients: protocol to offer; servers: the one we speak.  NULL: none */
-    int64_t     wall_s; /* the time by which certificates are judged */
+    bool alpn_required; /* direct TLS: a client that offers none, a server that selects none, is
+                         * refused.  One that offers or selects another always is. */
+    int64_t wall_s;     /* the time by which certificates are judged */
 };
 
 struct tls_engine;
@@ -102,6 +105,14 @@ void tls_engine_close(struct tls_engine *engine, struct buf *out);
  */
 void tls_engine_eof(struct tls_engine *engine);
 
+/* Which of the hosts of tls_context_new_for_hosts() the client meant: its index; -1 before the
+ * ClientHello, where there are no hosts, and where no one was found. */
+int tls_engine_host(const struct tls_engine *engine);
+
+/* The identity that was shown to the peer, by the kind of key it took; NULL before the end of
+ * the handshake, and for clients that have none.  Borrowed from the policy. */
+const struct identity *tls_engine_own_identity(const struct tls_engine *engine);
+
 const struct tls_facts *tls_engine_facts(const struct tls_engine *engine);
 const struct failure   *tls_engine_failure(const struct tls_engine *engine);
 
@@ -113,6 +124,14 @@ const char *tls_alert_name(int alert);
 
 /* The name in the peer's certificate is exactly `name`?  False without a certificate. */
 bool tls_engine_peer_has_common_name(const struct tls_engine *engine, const char *name);
+
+/*
+ * The names of one kind in the peer's certificate (x509/certificate.h); none without a verified
+ * certificate.  End with certificate_names_fini.
+ */
+enum fail tls_engine_peer_names(const struct tls_engine   *engine,
+                                enum certificate_name_kind kind, struct certificate_names *out,
+                                struct failure *why) WARN_UNUSED;
 
 /* For channel binding: the leaf that the peer presented is this one (DER)? */
 bool tls_engine_peer_is(const struct tls_engine *engine, struct bytes leaf_der);

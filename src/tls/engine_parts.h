@@ -3,9 +3,9 @@
  * tls/engine_parts.h - what the files of the engine share; for tls/ only
  *
  * context.c builds SSL_CTX with callbacks that find their engine by
- * engine_of(); wire.c is the BIO between an SSL and the caller's bytes; facts.c
- * and explain.c turn what OpenSSL knows into strings; record_layer.h protects
- * records once the handshake is done; engine.c holds it together.
+ * engine_of(), hello.c and tickets.c are two of those; wire.c is the BIO between an SSL and the
+ * caller's bytes; facts.c and explain.c turn what OpenSSL knows into strings; record_layer.h
+ * protects records once the handshake is done; engine.c holds it together.
  */
 #ifndef PGTLS_TLS_ENGINE_PARTS_H
 #define PGTLS_TLS_ENGINE_PARTS_H
@@ -25,14 +25,18 @@ enum engine_state {
 };
 
 struct tls_engine {
-    struct tls_context            *context;
+    struct tls_context            *context; /* what it was begun with */
+    const struct tls_context      *chosen;  /* that, or the one of a host in it */
     const struct tls_record_layer *records;
     SSL                           *ssl;
     struct bytes                  *in; /* the caller's, during a call */
     struct buf                    *out;
     X509                          *peer;        /* from the end of the handshake */
-    char                          *verify_name; /* these two until then */
+    const struct identity         *own;         /* that we have shown; of the chosen policy */
+    char                          *verify_name; /* these three until then */
     char                          *alpn;
+    char                          *announced; /* servers: the client's SNI, escaped */
+    int64_t                        wall_s;
     char                          *texts; /* the memory behind facts */
     struct tls_facts               facts;
     enum engine_state              state;
@@ -40,7 +44,9 @@ struct tls_engine {
     int16_t                        first_byte;     /* that the peer sent; -1 before */
     int16_t                        alert_received; /* other than close_notify; -1 before */
     int16_t                        alert_sent;
-    struct failure                 failure;
+    int16_t                        host; /* -1: none, or not known yet */
+    bool                           alpn_required;
+    struct failure                *failure; /* during the handshake, and once it has failed */
 };
 
 static inline struct tls_engine *engine_of(const SSL *ssl)
@@ -48,15 +54,26 @@ static inline struct tls_engine *engine_of(const SSL *ssl)
     return SSL_get_app_data(ssl);
 }
 
+static inline const struct tls_policy_options *engine_policy(const struct tls_engine *engine)
+{
+    return tls_policy_options(tls_context_policy(engine->chosen));
+}
+
 static inline enum tls_role engine_role(const struct tls_engine *engine)
 {
-    return tls_policy_options(tls_context_policy(engine->context))->role;
+    return engine_policy(engine)->role;
 }
+
+/* engine.c: makes engine->failure, where there is memory for it: it may stay NULL. */
+void tls_engine_need_failure(struct tls_engine *engine);
 
 /* wire.c: reads from engine->in, appends to engine->out, keeps nothing. */
 BIO_METHOD *tls_wire_method_new(void);
 
-/* facts.c: fills facts, texts and peer from the finished handshake. */
+/* hello.c: the callback of every server's SSL_CTX. */
+int tls_hello_received(SSL *ssl, int *alert, void *unused);
+
+/* facts.c: fills facts, texts, peer and own from the finished handshake. */
 enum fail tls_facts_collect(struct tls_engine *engine);
 
 /* After a handshake that failed: what the client announced, if memory allows. */

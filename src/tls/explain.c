@@ -79,6 +79,22 @@ static const struct {
     { X509_V_ERR_EE_KEY_TOO_SMALL, "its key is too short for OpenSSL's security level" },
     { X509_V_ERR_CA_KEY_TOO_SMALL, "its key is too short for OpenSSL's security level" },
     { X509_V_ERR_CA_MD_TOO_WEAK, "it is signed with a hash too weak for the security level" },
+    { X509_V_ERR_CERT_REVOKED, "its authority has taken it back; a new one is needed" },
+    { X509_V_ERR_UNABLE_TO_GET_CRL,
+      "the revocation lists must have one of every authority in the chain, the root too" },
+    { X509_V_ERR_CRL_HAS_EXPIRED,
+      "get a new revocation list from the authority and reload; or the clock here is wrong" },
+    { X509_V_ERR_CRL_NOT_YET_VALID,
+      "the revocation list is from the future; or the clock here is wrong" },
+    { X509_V_ERR_CRL_SIGNATURE_FAILURE,
+      "the revocation list has the authority's name but was signed with another key" },
+    { X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER,
+      "who signed the revocation list is not among the trusted ones" },
+    { X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION,
+      "it has a critical extension that nobody here understands" },
+    { X509_V_ERR_CERT_CHAIN_TOO_LONG, "there are too many certificates above it" },
+    { X509_V_ERR_PATH_LENGTH_EXCEEDED,
+      "an authority in the chain may not have so many below it" },
 };
 
 static const struct {
@@ -163,12 +179,12 @@ void tls_explain_certificate(struct tls_engine *engine, X509_STORE_CTX *store)
 
     for (size_t i = 0; i < COUNT(certificate_hints); i++) {
         if (certificate_hints[i].error == error)
-            fail_hint(&engine->failure, "%s", certificate_hints[i].hint);
+            fail_hint(engine->failure, "%s", certificate_hints[i].hint);
     }
     if (x509 == NULL || certificate_facts_init(&about, x509, NULL) != FAIL_NONE)
-        fail(&engine->failure, FAIL_CERT, "%s's certificate: %s", peer_word(engine), what);
+        fail(engine->failure, FAIL_CERT, "%s's certificate: %s", peer_word(engine), what);
     else
-        fail(&engine->failure, FAIL_CERT,
+        fail(engine->failure, FAIL_CERT,
              "%s's certificate: %s (depth %d, serial %.40s, subject %.64s, issuer %.64s)",
              peer_word(engine), what, X509_STORE_CTX_get_error_depth(store), about.serial,
              about.subject, about.issuer);
@@ -179,10 +195,10 @@ static void explain_alert(struct tls_engine *engine)
 {
     const struct alert *alert = find_alert(engine->alert_received);
 
-    fail(&engine->failure, FAIL_TLS, "the %s sent alert %d %s", peer_word(engine),
+    fail(engine->failure, FAIL_TLS, "the %s sent alert %d %s", peer_word(engine),
          engine->alert_received, name_or_unknown(engine->alert_received));
     if (alert != NULL && alert->hint != NULL)
-        fail_hint(&engine->failure, "%s", alert->hint);
+        fail_hint(engine->failure, "%s", alert->hint);
 }
 
 static bool peer_spoke_no_tls(const struct tls_engine *engine)
@@ -196,14 +212,14 @@ static void explain_reason(struct tls_engine *engine)
     unsigned long error = tls_library_error();
 
     if (error == 0 && SSL_get_shutdown(engine->ssl) & SSL_RECEIVED_SHUTDOWN) {
-        fail(&engine->failure, FAIL_CLOSED, "the %s ended it with close_notify",
+        fail(engine->failure, FAIL_CLOSED, "the %s ended it with close_notify",
              peer_word(engine));
         return;
     }
-    fail(&engine->failure, FAIL_TLS, "%s", tls_library_error_text(error));
+    fail(engine->failure, FAIL_TLS, "%s", tls_library_error_text(error));
     for (size_t i = 0; ERR_GET_LIB(error) == ERR_LIB_SSL && i < COUNT(reason_hints); i++) {
         if (reason_hints[i].reason == ERR_GET_REASON(error))
-            fail_hint(&engine->failure, "%s", reason_hints[i].hint);
+            fail_hint(engine->failure, "%s", reason_hints[i].hint);
     }
 }
 
@@ -213,24 +229,25 @@ static void add_phase(struct tls_engine *engine)
     const char *phase = engine->state == ENGINE_HANDSHAKE ? "TLS handshake" : "TLS";
 
     if (engine->alert_sent >= 0)
-        fail_context(&engine->failure, "%s (alert %d %s sent)", phase, engine->alert_sent,
+        fail_context(engine->failure, "%s (alert %d %s sent)", phase, engine->alert_sent,
                      name_or_unknown(engine->alert_sent));
     else
-        fail_context(&engine->failure, "%s", phase);
+        fail_context(engine->failure, "%s", phase);
 }
 
 enum tls_verdict tls_engine_fail(struct tls_engine *engine)
 {
     if (engine->state == ENGINE_FAILED)
         return TLS_FAILED;
-    if (failed(&engine->failure))
+    tls_engine_need_failure(engine);
+    if (engine->failure != NULL && failed(engine->failure))
         ; /* a callback knew better */
     else if (engine->alert_received >= 0)
         explain_alert(engine);
     else if (engine->state == ENGINE_HANDSHAKE && peer_spoke_no_tls(engine)) {
-        fail(&engine->failure, FAIL_TLS, "the %s does not speak TLS: it began with byte 0x%02x",
+        fail(engine->failure, FAIL_TLS, "the %s does not speak TLS: it began with byte 0x%02x",
              peer_word(engine), (unsigned)engine->first_byte);
-        fail_hint(&engine->failure, "plaintext was sent where TLS is expected");
+        fail_hint(engine->failure, "plaintext was sent where TLS is expected");
     } else
         explain_reason(engine);
     add_phase(engine);
@@ -241,8 +258,10 @@ enum tls_verdict tls_engine_fail(struct tls_engine *engine)
 
 void tls_explain_eof(struct tls_engine *engine)
 {
-    struct failure *why = &engine->failure;
+    struct failure *why;
 
+    tls_engine_need_failure(engine);
+    why = engine->failure;
     if (engine->state != ENGINE_HANDSHAKE)
         fail(why, FAIL_CLOSED, "the %s closed the connection without close_notify",
              peer_word(engine));

@@ -23,7 +23,7 @@ static enum fail pack(struct tls_engine *engine, const struct fact *facts, size_
     for (size_t i = 0; i < count; i++)
         size += facts[i].text != NULL ? strlen(facts[i].text) + 1 : 0;
     if ((at = engine->texts = malloc(size)) == NULL)
-        return fail(&engine->failure, FAIL_MEMORY, "out of memory");
+        return fail(engine->failure, FAIL_MEMORY, "out of memory");
     for (size_t i = 0; i < count; i++) {
         if (facts[i].text == NULL)
             continue;
@@ -51,10 +51,13 @@ static const char *escaped(char *out, size_t size, struct bytes text)
     return out;
 }
 
-static const char *escaped_sni(char *out, size_t size, const SSL *ssl)
+/* What a client has announced is known since its hello, also where the rest fails. */
+static const char *escaped_sni(char *out, size_t size, const struct tls_engine *engine)
 {
-    const char *sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    const char *sni = SSL_get_servername(engine->ssl, TLSEXT_NAMETYPE_host_name);
 
+    if (engine_role(engine) == TLS_SERVER)
+        return engine->announced;
     return escaped(out, size, sni != NULL ? bytes_of_string(sni) : bytes_of(NULL, 0));
 }
 
@@ -74,7 +77,7 @@ static enum fail collect_texts(struct tls_engine *engine, const struct certifica
     const struct fact texts[] = {
         { &facts->group, group_name(engine->ssl) },
         { &facts->alpn, escaped_alpn(alpn, sizeof alpn, engine->ssl) },
-        { &facts->sni, escaped_sni(sni, sizeof sni, engine->ssl) },
+        { &facts->sni, escaped_sni(sni, sizeof sni, engine) },
         { &facts->peer_subject, peer->subject },
         { &facts->peer_issuer, peer->issuer },
         { &facts->peer_serial, peer->serial },
@@ -87,18 +90,34 @@ static enum fail collect_texts(struct tls_engine *engine, const struct certifica
     return pack(engine, texts, sizeof texts / sizeof *texts);
 }
 
+/* A server's choice depends on what the client can verify. */
+static const struct identity *shown_identity(const struct tls_engine *engine)
+{
+    const struct tls_policy_options *options = engine_policy(engine);
+    const X509                      *shown = SSL_get_certificate(engine->ssl);
+
+    for (size_t i = 0; i < TLS_MOST_IDENTITIES - 1; i++) {
+        const struct identity *other = options->more_identities[i];
+
+        if (other != NULL && identity_leaf(other) == shown)
+            return other;
+    }
+    return options->identity;
+}
+
 enum fail tls_facts_collect(struct tls_engine *engine)
 {
     struct certificate_facts peer = { 0 };
     enum fail                rc = FAIL_NONE;
 
+    engine->own = shown_identity(engine);
     engine->peer = SSL_get1_peer_certificate(engine->ssl);
     engine->facts.peer_presented = engine->peer != NULL;
     engine->facts.peer_verified = engine->peer != NULL &&
                                   (SSL_get_verify_mode(engine->ssl) & SSL_VERIFY_PEER) != 0 &&
                                   SSL_get_verify_result(engine->ssl) == X509_V_OK;
     if (engine->peer != NULL)
-        rc = certificate_facts_init(&peer, engine->peer, &engine->failure);
+        rc = certificate_facts_init(&peer, engine->peer, engine->failure);
     if (rc == FAIL_NONE)
         rc = collect_texts(engine, &peer);
     certificate_facts_fini(&peer);
@@ -108,7 +127,7 @@ enum fail tls_facts_collect(struct tls_engine *engine)
 void tls_facts_collect_sni(struct tls_engine *engine)
 {
     char              sni[LONGEST_NAME];
-    const struct fact text = { &engine->facts.sni, escaped_sni(sni, sizeof sni, engine->ssl) };
+    const struct fact text = { &engine->facts.sni, escaped_sni(sni, sizeof sni, engine) };
 
     if (engine->texts == NULL && text.text != NULL && pack(engine, &text, 1) != FAIL_NONE)
         engine->facts.sni = NULL;

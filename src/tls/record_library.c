@@ -61,15 +61,14 @@ static enum fail library_write(struct tls_engine *engine, struct bytes plain)
     if (SSL_write_ex(engine->ssl, plain.p, plain.len, &n) == 1)
         return FAIL_NONE;
     tls_engine_fail(engine);
-    return engine->failure.kind;
+    return tls_engine_failure(engine)->kind;
 }
 
 /* RFC 6066 4: the peer may have asked for less than our policy allows. */
 static size_t record_bytes(const struct tls_engine *engine)
 {
-    const struct tls_policy *policy = tls_context_policy(engine->context);
-    const SSL_SESSION       *session = SSL_get0_session(engine->ssl);
-    size_t                   ours = tls_policy_options(policy)->max_record_bytes;
+    const SSL_SESSION *session = SSL_get0_session(engine->ssl);
+    size_t             ours = engine_policy(engine)->max_record_bytes;
     unsigned code = session != NULL ? SSL_SESSION_get_max_fragment_length(session) : 0;
     size_t   theirs;
 

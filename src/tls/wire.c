@@ -27,11 +27,14 @@ static int wire_write(BIO *bio, const char *from, size_t len, size_t *put)
     BIO_clear_retry_flags(bio);
     if (engine->out == NULL)
         return 0;
-    if (len > buf_room(engine->out))
-        fail(&engine->failure, FAIL_LIMIT, "no room for what must be sent");
+    if (len > buf_room(engine->out)) {
+        tls_engine_need_failure(engine);
+        fail(engine->failure, FAIL_LIMIT, "no room for what must be sent");
+    }
     buf_put(engine->out, bytes_of(from, len));
     if (!buf_ok(engine->out)) {
-        fail(&engine->failure, FAIL_MEMORY, "out of memory");
+        tls_engine_need_failure(engine);
+        fail(engine->failure, FAIL_MEMORY, "out of memory");
         return 0;
     }
     *put = len;
