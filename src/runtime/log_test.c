@@ -216,7 +216,7 @@ static void what_is_not_a_level_or_a_part_is_told(void **state)
 
 static void a_rotation_loses_nothing_and_goes_on_in_the_new_file(void **state)
 {
-    char               folder[] = "/tmp/pgtls-log-XXXXXX", path[64], old[64], command[160];
+    char               folder[] = "/tmp/pgtls-log-XXXXXX", path[64], old[64], command[300];
     struct log_options options = { .file = path };
     struct failure     why = { 0 };
     struct log_line    line;

@@ -61,15 +61,19 @@ static struct generation *load(const struct rig_route *route, const struct gener
 
 static struct log *make_log(struct proxy_rig *rig, bool is_logged)
 {
-    struct failure why = { 0 };
-    struct log    *log;
+    struct failure     why = { 0 };
+    char               path[32];
+    struct log_options options = { .file = path };
+    struct log        *log;
 
     rig->log_fd = -1;
     if (!is_logged)
         return NULL;
     rig->log_fd = memfd_create("log", MFD_CLOEXEC);
     assert_true(rig->log_fd >= 0);
-    log = log_new(&(struct log_options){ .level = LOG_DEBUG, .fd = rig->log_fd }, &why);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", rig->log_fd);
+    assert_int_equal(log_levels_parse(&options.levels, "debug", &why), FAIL_NONE);
+    log = log_new(&options, &why);
     assert_non_null(log);
     return log;
 }
