@@ -225,6 +225,7 @@ static void bind_section(struct route_settings *route, enum settings_section sec
         conf_problem_add(scope->problems, false, node->line,
                          "%s%s: is not a section; write %s and its settings below",
                          scope->where, settings_section_names[section], table->header);
+        lines->header = -1; /* said once is enough */
         return;
     }
     lines->header = node == NULL ? 0 : node->line;
@@ -238,6 +239,8 @@ static void require_settings(struct route_settings *route, enum settings_section
     const struct section_lines *lines = &route->lines[section];
     int                         either[OPTION_LIMIT];
 
+    if (lines->header < 0)
+        return;
     for (size_t i = 0; i < OPTION_LIMIT; i++)
         either[i] = lines->rows[i] != 0 ? lines->rows[i] : lines->defaults[i];
     conf_require(settings_section_table(section),
@@ -384,10 +387,11 @@ static void load_pattern(const struct loading *loading, const char *pattern, int
     glob_t found = { 0 };
     int    rc = absolute != NULL ? glob(absolute, 0, NULL, &found) : GLOB_NOSPACE;
 
-    if (rc == GLOB_NOMATCH)
-        conf_problem_add(loading->problems, true, line, "include: \"%s\" matches no file",
+    /* a folder without routes is one that may get some; a file that is named must be there */
+    if (rc == GLOB_NOMATCH && strpbrk(pattern, "*?[") == NULL)
+        conf_problem_add(loading->problems, false, line, "include: there is no file \"%s\"",
                          pattern);
-    else if (rc != 0)
+    else if (rc != 0 && rc != GLOB_NOMATCH)
         conf_problem_add(loading->problems, false, line, "include: \"%s\" cannot be looked up",
                          pattern);
     for (size_t i = 0; rc == 0 && i < found.gl_pathc; i++)

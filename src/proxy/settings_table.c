@@ -117,8 +117,9 @@ static const struct option top_rows[] = {
       .max = LONGEST_PATH,
       .default_text = "none",
       .sample = "[\"routes/*.toml\"]",
-      .help = "Files with more [[proxy]] sections, and nothing else; patterns are relative to "
-              "this file, paths inside an included file to that file." },
+      .help = "Files with more [[proxy]] sections, and nothing else; patterns (which may match "
+              "nothing) "
+              "are relative to this file, paths inside an included file to that file." },
     { .name = "workers",
       .type = OPTION_NUMBER,
       .field = AT(workers),
