@@ -257,8 +257,9 @@ static void values_that_are_not_what_they_should_be_are_told(void **state)
           "3: route \"r\": listener: is not a section; write [proxy.listener] and its settings "
           "below\n" },
         { "log_level = \"inf\"\nworkers = -1\n" ROUTE PLAIN_LISTENER PLAIN_BACKEND,
-          "1: log_level: \"inf\" is not one of debug, info, warn, error; did you mean "
-          "\"info\"?\n"
+          "1: log_level: \"inf\" is not a level; write debug, info, warn or error, and then "
+          "others "
+          "by part: \"info,tls=debug\"\n"
           "2: workers: -1 is out of range; the least is 0, the most 1024\n" },
         { "log_format = 1\nworkers = \"4\"\n" ROUTE PLAIN_LISTENER PLAIN_BACKEND,
           "1: log_format: is a number, not text; write it in quotes\n"
@@ -740,6 +741,60 @@ static void docs_settings_md_is_what_the_tables_print(void **state)
     buf_fini(&file);
 }
 
+static void defaults_are_where_every_route_starts(void **state)
+{
+    struct proxy_settings *settings =
+        load_good("[defaults.listener]\nsslmode = \"disable\"\nclient_ca = \"c\"\n"
+                  "[defaults.limits]\nmax_connections = 5\nidle_timeout = \"9s\"\n" ROUTE
+                  "listener.bind_address = \"127.0.0.1:1\"\nbackend.address = \"127.0.0.1:2\"\n"
+                  "limits.max_connections = 7\n");
+
+    /* client_ca has no effect on a plaintext route, but it is not this route that says it */
+    assert_int_equal(settings->routes[0].listener.sslmode, SSLMODE_DISABLE);
+    assert_int_equal(settings->routes[0].limits.max_connections, 7);
+    assert_int_equal(settings->routes[0].limits.idle_timeout_us, 9000000);
+    settings_free(settings);
+}
+
+static void bad_defaults_are_told_once_with_their_own_line(void **state)
+{
+    struct conf_problems problems = { 0 };
+
+    assert_null(
+        settings_load_text("/etc/t.toml",
+                           BYTES("[defaults.limits]\nmax_connections = 0\n[defaults.colours]\n"
+                                 "[[proxy]]\nlistener.bind_address = \"127.0.0.1:1\"\n"
+                                 "backend.address = \"127.0.0.1:2\"\n"
+                                 "[[proxy]]\nlistener.bind_address = \"127.0.0.1:3\"\n"
+                                 "backend.address = \"127.0.0.1:2\"\n"),
+                           &problems));
+    assert_int_equal(problems.count, 2);
+    assert_string_equal(
+        problems.items[0].text,
+        "/etc/t.toml:2: defaults: limits.max_connections: 0 is out of range; the "
+        "least is 1, the most 1000000");
+    assert_string_equal(problems.items[1].text,
+                        "/etc/t.toml:3: defaults: colours: unknown section; write "
+                        "[defaults.listener], [defaults.backend] or [defaults.limits]");
+    conf_problems_fini(&problems);
+}
+
+static void a_default_that_breaks_a_route_is_told_at_its_line(void **state)
+{
+    struct conf_problems problems = { 0 };
+
+    assert_null(settings_load_text("/etc/t.toml",
+                                   BYTES("[defaults.listener]\nsslmode = \"require\"\n"
+                                         "[[proxy]]\nname = \"r\"\n"
+                                         "listener.bind_address = \"127.0.0.1:1\"\n"
+                                         "backend.address = \"127.0.0.1:2\"\n"),
+                                   &problems));
+    assert_string_equal(problems.items[0].text,
+                        "/etc/t.toml:2: route \"r\": listener.sslmode: \"require\" needs "
+                        "server_cert; name the server's certificate file");
+    conf_problems_fini(&problems);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -760,6 +815,9 @@ int main(void)
         cmocka_unit_test(a_file_cut_anywhere_loads_or_says_why_not),
         cmocka_unit_test(without_memory_nothing_is_loaded_and_nothing_leaks),
         cmocka_unit_test(a_thousand_routes_load_at_once),
+        cmocka_unit_test(defaults_are_where_every_route_starts),
+        cmocka_unit_test(bad_defaults_are_told_once_with_their_own_line),
+        cmocka_unit_test(a_default_that_breaks_a_route_is_told_at_its_line),
         cmocka_unit_test(the_sample_loads),
         cmocka_unit_test(every_commented_setting_of_the_sample_loads_too),
         cmocka_unit_test(the_reference_names_every_setting),

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum fail privileges_become(const char *user, struct failure *why)
@@ -26,5 +27,7 @@ enum fail privileges_become(const char *user, struct failure *why)
         setresgid(entry->pw_gid, entry->pw_gid, entry->pw_gid) != 0 ||
         setresuid(entry->pw_uid, entry->pw_uid, entry->pw_uid) != 0)
         return fail_errno(why, errno, "cannot become user \"%s\"", user);
+    /* nothing that is run from here on, a passphrase command say, gains rights by its mode */
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     return FAIL_NONE;
 }
