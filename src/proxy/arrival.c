@@ -28,7 +28,7 @@ static void report_limit(const struct conversation *c, const char *limit, uint64
     }
 }
 
-/* One of handshakes_per_second; without it the answer to SSLRequest is an error. */
+/* One of handshakes_per_second. */
 static bool take_handshake(struct conversation *c)
 {
     uint64_t limit = c->rw->route->settings->limits.handshakes_per_second;
@@ -36,8 +36,6 @@ static bool take_handshake(struct conversation *c)
     if (route_take_handshake(c->rw->route, loop_now_us(c->rw->worker->loop)))
         return true;
     report_limit(c, "handshakes_per_second", limit);
-    conversation_refuse(c, END_MAX_HANDSHAKES, "53300", "too many TLS handshakes at once",
-                        "limits.handshakes_per_second of the proxy is reached");
     return false;
 }
 
@@ -88,6 +86,8 @@ static void on_client_hello(struct conversation *c)
     }
     if (take_handshake(c))
         start_tls(c, NEGOTIATION_DIRECT);
+    else /* it could not read an error in the clear */
+        conversation_end(c, END_MAX_HANDSHAKES, false);
 }
 
 /* Direct TLS without our ALPN could be another protocol's: PostgreSQL finishes the handshake
@@ -240,13 +240,19 @@ static void on_refused(struct conversation *c)
 /* Instead of S, the answer to SSLRequest may be an error. */
 static bool may_start_tls(struct conversation *c)
 {
-    if (c->rw->route->settings->listener.direct_tls != DIRECT_TLS_REQUIRE)
-        return take_handshake(c);
-    refuse_tls(c, NEGOTIATION_SSLREQUEST,
-               "the client asked for TLS with SSLRequest, and listener.direct_tls is require",
-               "set sslnegotiation=direct at the client");
-    conversation_refuse(c, END_REFUSED, "28000", "this listener takes direct TLS only",
-                        "connect with sslnegotiation=direct");
+    if (c->rw->route->settings->listener.direct_tls == DIRECT_TLS_REQUIRE) {
+        refuse_tls(c, NEGOTIATION_SSLREQUEST,
+                   "the client asked for TLS with SSLRequest, and listener.direct_tls is "
+                   "require",
+                   "set sslnegotiation=direct at the client");
+        conversation_refuse(c, END_REFUSED, "28000", "this listener takes direct TLS only",
+                            "connect with sslnegotiation=direct");
+        return false;
+    }
+    if (take_handshake(c))
+        return true;
+    conversation_refuse(c, END_MAX_HANDSHAKES, "53300", "too many TLS handshakes at once",
+                        "limits.handshakes_per_second of the proxy is reached");
     return false;
 }
 
