@@ -39,7 +39,7 @@ static void on_info(const SSL *ssl, int where, int value)
     if ((where & SSL_CB_READ) != 0)
         engine->alert_received = alert;
     else
-        engine->alert_sent = alert;
+        engine->alert_sent = engine->alert_wanted >= 0 ? engine->alert_wanted : alert;
 }
 
 /* RFC 7301 3.2: without a common protocol the server refuses with no_application_protocol. */

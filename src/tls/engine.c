@@ -128,6 +128,7 @@ struct tls_engine *tls_engine_new(struct tls_context              *context,
     tls_engine_need_failure(engine);
     engine->records = &tls_record_library;
     engine->first_byte = engine->alert_received = engine->alert_sent = -1;
+    engine->alert_wanted = -1;
     rc = start(engine, options, why);
     ERR_clear_error();
     if (rc == FAIL_NONE)

@@ -44,9 +44,11 @@ struct tls_engine {
     int16_t                        first_byte;     /* that the peer sent; -1 before */
     int16_t                        alert_received; /* other than close_notify; -1 before */
     int16_t                        alert_sent;
-    int16_t                        host; /* -1: none, or not known yet */
-    bool                           alpn_required;
-    struct failure                *failure; /* during the handshake, and once it has failed */
+    int16_t alert_wanted; /* -1; else goes out in place of OpenSSL's, which
+                           * knows no 109 before the version is chosen */
+    int16_t         host; /* -1: none, or not known yet */
+    bool            alpn_required;
+    struct failure *failure; /* during the handshake, and once it has failed */
 };
 
 static inline struct tls_engine *engine_of(const SSL *ssl)

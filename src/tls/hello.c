@@ -56,6 +56,7 @@ static int refuse_name(struct tls_engine *engine, int *alert)
         fail_hint(engine->failure,
                   "the client must send one (libpq: sslsni=1 and a host name, no address), or "
                   "a host needs the name \"/no_sni/\"");
+        engine->alert_wanted = SSL_AD_MISSING_EXTENSION;
         return refuse(engine, alert, SSL_AD_MISSING_EXTENSION, FAIL_REFUSED,
                       "the client announces no server name (SNI)");
     }

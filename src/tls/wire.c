@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "tls/engine_parts.h"
 
+#define ALERT_RECORD 7u /* header, level, number */
+
 static int wire_read(BIO *bio, char *to, size_t room, size_t *got)
 {
     struct tls_engine *engine = BIO_get_data(bio);
@@ -20,6 +22,12 @@ static int wire_read(BIO *bio, char *to, size_t room, size_t *got)
     return 1;
 }
 
+/* A fatal alert in the clear whose number must be another: see engine_parts.h. */
+static bool is_alert_to_replace(const struct tls_engine *engine, const char *from, size_t len)
+{
+    return engine->alert_wanted >= 0 && len == ALERT_RECORD && from[0] == 0x15;
+}
+
 static int wire_write(BIO *bio, const char *from, size_t len, size_t *put)
 {
     struct tls_engine *engine = BIO_get_data(bio);
@@ -37,6 +45,9 @@ static int wire_write(BIO *bio, const char *from, size_t len, size_t *put)
         fail(engine->failure, FAIL_MEMORY, "out of memory");
         return 0;
     }
+    if (is_alert_to_replace(engine, from, len))
+        engine->out->memory[engine->out->head + engine->out->len - 1] =
+            (uint8_t)engine->alert_wanted;
     *put = len;
     return 1;
 }
