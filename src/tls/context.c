@@ -111,8 +111,7 @@ static bool carry_over(SSL *ssl, SSL_CTX *library, const char *groups)
     return SSL_set_SSL_CTX(ssl, library) != NULL &&
            SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(library)) == 1 &&
            SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(library)) == 1 &&
-           (groups == NULL || SSL_set1_groups_list(ssl, groups) == 1) &&
-           SSL_set1_param(ssl, SSL_CTX_get0_param(library)) == 1;
+           (groups == NULL || SSL_set1_groups_list(ssl, groups) == 1);
 }
 
 bool tls_context_adopt(const struct tls_context *context, SSL *ssl, int64_t wall_s)

@@ -313,7 +313,10 @@ static SSL_TICKET_RETURN on_ticket_opened(SSL *ssl, SSL_SESSION *session,
     }
     if (!good)
         return SSL_TICKET_RETURN_IGNORE_RENEW;
-    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+    /* RFC 8446 C.4: a client uses each ticket once */
+    if (status == SSL_TICKET_SUCCESS && SSL_version(ssl) < TLS1_3_VERSION)
+        return SSL_TICKET_RETURN_USE;
+    return SSL_TICKET_RETURN_USE_RENEW;
 }
 
 void tls_tickets_install(SSL_CTX *library)

@@ -49,6 +49,8 @@ void raw_client_init(struct raw_client *client)
 void raw_client_fini(struct raw_client *client)
 {
     SSL_SESSION_free(client->session);
+    /* OpenSSL spoils the session of a connection that was not ended */
+    SSL_set_shutdown(client->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(client->ssl);
     SSL_CTX_free(client->library);
 }
@@ -79,6 +81,16 @@ static bool carry(struct raw_client *client, struct tls_engine *server, struct b
     return true;
 }
 
+/* In TLS 1.2 OpenSSL does not tell of a ticket that replaces another. */
+static void take_session(struct raw_client *client)
+{
+    if (!client->is_done || SSL_version(client->ssl) != TLS1_2_VERSION)
+        return;
+    SSL_SESSION_free(client->session);
+    client->session = SSL_get1_session(client->ssl);
+    client->sessions = SSL_SESSION_has_ticket(client->session) ? 1 : 0;
+}
+
 void raw_client_shake(struct raw_client *client, struct tls_engine *server, size_t piece)
 {
     struct buf out = BUF_LIMIT((size_t)1 << 20);
@@ -95,4 +107,5 @@ void raw_client_shake(struct raw_client *client, struct tls_engine *server, size
         }
     }
     buf_fini(&out);
+    take_session(client);
 }
