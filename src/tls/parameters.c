@@ -169,12 +169,32 @@ static enum fail set_ciphers(SSL_CTX *library, const struct tls_policy_options *
     return check_no_null(library, why);
 }
 
+/* OpenSSL refuses or skips what it does not know, by version, and names nothing. */
+static enum fail check_suites(const char *list, struct failure *why)
+{
+    SSL_CTX  *scratch = new_scratch();
+    char      word[LONGEST_WORD];
+    enum fail rc = scratch != NULL ? FAIL_NONE : fail(why, FAIL_MEMORY, "out of memory");
+
+    while (rc == FAIL_NONE && next_word(&list, ":", word)) {
+        const SSL_CIPHER *suite =
+            SSL_CTX_set_ciphersuites(scratch, word) == 1 ? find_cipher(scratch, word) : NULL;
+
+        if (suite != NULL && is_for_1_3(suite))
+            continue;
+        fail_hint(why, "openssl ciphers -s -tls1_3 lists those that there are");
+        rc = fail(why, FAIL_CONFIG, "ciphersuites: \"%s\" is unknown", word);
+    }
+    SSL_CTX_free(scratch);
+    return rc;
+}
+
 static enum fail set_suites(SSL_CTX *library, const struct tls_policy_options *options,
                             struct failure *why)
 {
     const char *list = options->ciphersuites;
     int         max = (int)SSL_CTX_get_max_proto_version(library);
-    char        word[LONGEST_WORD];
+    enum fail   rc;
 
     if (list == NULL)
         return FAIL_NONE;
@@ -183,17 +203,11 @@ static enum fail set_suites(SSL_CTX *library, const struct tls_policy_options *o
                     "ciphersuites are of TLS 1.3, which max_protocol_version excludes");
     if (list[strspn(list, ":")] == '\0')
         return fail(why, FAIL_CONFIG, "ciphersuites: no suite is selected");
-    if (SSL_CTX_set_ciphersuites(library, list) != 1)
-        return fail(why, FAIL_CONFIG, "ciphersuites: cannot be read");
-    while (next_word(&list, ":", word)) {
-        const SSL_CIPHER *suite = find_cipher(library, word);
-
-        if (suite != NULL && is_for_1_3(suite))
-            continue;
-        fail_hint(why, "openssl ciphers -s -tls1_3 lists those that there are");
-        return fail(why, FAIL_CONFIG, "ciphersuites: \"%s\" is unknown", word);
-    }
-    return FAIL_NONE;
+    if ((rc = check_suites(list, why)) != FAIL_NONE)
+        return rc;
+    if (SSL_CTX_set_ciphersuites(library, list) == 1)
+        return FAIL_NONE;
+    return fail(why, FAIL_CONFIG, "ciphersuites: the list cannot be read");
 }
 
 /* ---- groups ---- */
@@ -221,10 +235,12 @@ static enum fail name_bad_group(const char *list, struct failure *why)
 static enum fail set_groups(SSL_CTX *library, const struct tls_policy_options *options,
                             struct failure *why)
 {
-    if (options->groups == NULL || SSL_CTX_set1_groups_list(library, options->groups) == 1)
+    if (options->groups == NULL)
         return FAIL_NONE;
-    if (options->groups[strspn(options->groups, ":")] == '\0')
+    if (options->groups[strspn(options->groups, ":/")] == '\0')
         return fail(why, FAIL_CONFIG, "groups: no group is selected");
+    if (SSL_CTX_set1_groups_list(library, options->groups) == 1)
+        return FAIL_NONE;
     return name_bad_group(options->groups, why);
 }
 
