@@ -172,7 +172,7 @@ static enum fail check_name(struct tls_engine *engine)
     return fail(engine->failure, FAIL_CERT, "the server's certificate was not verified");
 }
 
-/* OpenSSL takes any answer, also to what was never offered. */
+/* The first OpenSSL 3.0 takes any answer, also to what was never offered. */
 static enum fail check_selected_alpn(struct tls_engine *engine)
 {
     const unsigned char *p = NULL;
