@@ -24,6 +24,10 @@ if ! readelf -sW "$library" | grep -q FUNC; then
     exit 1
 fi
 status=0
+for name in $(grep -v '^pgtls_' "$found"); do
+    echo "$name is exported, but public names start with pgtls_"
+    status=1
+done
 for name in $(comm -13 "$expected" "$found"); do
     echo "$name is exported, but not in $2"
     status=1

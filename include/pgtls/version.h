@@ -8,6 +8,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* "0.1.0".  Static; never freed. */
 const char *pgtls_version(void);
@@ -15,6 +16,7 @@ const char *pgtls_version(void);
 /* The TLS library that runs, for instance "OpenSSL 3.0.19 3 Feb 2026".  Static; never freed. */
 const char *pgtls_tls_library(void);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
