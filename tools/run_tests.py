@@ -127,6 +127,16 @@ def unit(build, *more, env=None, wrapper=()):
                 count_meson, env)
 
 
+def quick_unit(build, **more):
+    return unit(build, "--no-suite", "long", **more)
+
+
+def long_unit(build, **more):
+    step = unit(build, "--suite", "long", **more)
+    step.name = f"random conversations, {os.path.basename(build)}"
+    return step
+
+
 def program_of(build):
     for place in (("src",), ("src", "cli"), ()):
         path = os.path.join(build, *place, "pgtls")
@@ -170,20 +180,20 @@ SANITIZERS = {
 
 def quick():
     build = os.path.join(SOURCE, "build")
-    return [setup(build), compile_(build), unit(build), Scenarios("quick", build),
+    return [setup(build), compile_(build), quick_unit(build), Scenarios("quick", build),
             Matrix("quick", build)]
 
 
 def long():
     build = os.path.join(SOURCE, "build")
-    return [setup(build), compile_(build), Scenarios("long", build, "--long"),
-            Matrix("long", build, "--long")]
+    return [setup(build), compile_(build), long_unit(build),
+            Scenarios("long", build, "--long"), Matrix("long", build, "--long")]
 
 
 def compiler(name, cc, cxx):
     build = os.path.join(SOURCE, f"build-{name}")
     return [setup(build, "-Dwerror=true", env={"CC": cc, "CXX": cxx}), compile_(build),
-            unit(build)]
+            quick_unit(build)]
 
 
 def sanitized(name, flags, *words):
@@ -191,7 +201,7 @@ def sanitized(name, flags, *words):
     wrapper = disturbed_by_random_addresses() if name == "tsan" else []
     env = {**SANITIZERS, "PGTLS_BUILD": "sanitized"}
     options = [f"-Db_sanitize={flags}", "-Dbuildtype=debugoptimized", "-Db_lundef=false"]
-    return [setup(build, *options), compile_(build), unit(build, env=env, wrapper=wrapper),
+    return [setup(build, *options), compile_(build), quick_unit(build, env=env, wrapper=wrapper),
             Scenarios(f"quick, {name}" if not words else f"some, {name}", build, *words, env=env,
                       wrapper=wrapper)]
 
@@ -202,7 +212,7 @@ def ci():
             *compiler("gcc", "gcc", "g++"), *compiler("clang", "clang", "clang++"),
             *sanitized("asan", "address,undefined"),
             *sanitized("tsan", "thread", "-m", "thread"),
-            Step("make test", ["make", "test"], build, count_pytest),
+            Step("make test", ["make", "test"], build, count_pytest), long_unit(build),
             Scenarios("long", build, "--long"), Matrix("long", build, "--long")]
 
 

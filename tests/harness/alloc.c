@@ -5,6 +5,7 @@
 
 static unsigned countdown;
 static bool     has_failed;
+static bool     is_paused;
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
@@ -27,9 +28,14 @@ bool alloc_has_failed(void)
     return answer;
 }
 
+void alloc_pause(bool paused)
+{
+    is_paused = paused;
+}
+
 static bool this_one_fails(void)
 {
-    if (countdown == 0 || --countdown > 0)
+    if (is_paused || countdown == 0 || --countdown > 0)
         return false;
     has_failed = true;
     return true;

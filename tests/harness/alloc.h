@@ -19,5 +19,6 @@
 
 void alloc_fail_at(unsigned n); /* counts from 1; 0: none fails */
 bool alloc_has_failed(void);    /* and goes back to normal */
+void alloc_pause(bool paused);  /* those of the test itself are not to count */
 
 #endif

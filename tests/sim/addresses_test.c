@@ -230,6 +230,35 @@ static void a_name_server_that_is_silent_costs_connect_timeout(void **state)
 
 /* ---- cancel ---- */
 
+static void a_cancel_request_reaches_the_server_byte_for_byte_and_nothing_behind_it(
+    void **state)
+{
+    uint8_t packet[268] = { 0, 0, 0, 0, 0x04, 0xd2, 0x16, 0x2e };
+
+    for (size_t len = 16; len <= 268; len += 63) {
+        struct proxy_rig rig;
+        struct sim_peer *client, *server;
+
+        packet[2] = (uint8_t)(len >> 8);
+        packet[3] = (uint8_t)len;
+        rig_start(&rig, len, "");
+        client = sim_connect(rig.loop, FRONT);
+        sim_cut(client, 5);
+        sim_write(client, bytes_of(packet, len));
+        sim_write(client, BYTES("X\0\0\0\4"));
+        sim_settle(rig.loop);
+        server = sim_accept(rig.loop, BACK);
+        assert_non_null(server);
+        assert_true(rig_got(server, bytes_of(packet, len)));
+        assert_false(sim_saw_end(client)); /* it waits until the server has seen to it */
+        sim_close(server);
+        sim_settle(rig.loop);
+        assert_true(sim_saw_end(client));
+        assert_true(rig_got(client, BYTES("")));
+        rig_stop(&rig);
+    }
+}
+
 /* The next connection to this place got the request and nothing else; it is closed. */
 static void expect_cancel_at(struct proxy_rig *rig, const char *place)
 {
@@ -369,6 +398,8 @@ int main(void)
             an_address_that_was_held_back_at_first_has_its_turn_however_long_it_took),
         cmocka_unit_test(a_name_that_cannot_be_looked_up_is_passed_over),
         cmocka_unit_test(a_name_server_that_is_silent_costs_connect_timeout),
+        cmocka_unit_test(
+            a_cancel_request_reaches_the_server_byte_for_byte_and_nothing_behind_it),
         cmocka_unit_test(a_cancel_for_nobody_knows_whom_goes_to_each_address_in_turn),
         cmocka_unit_test(a_cancel_passes_over_dead_addresses_and_tries_those_held_back_once),
         cmocka_unit_test(a_server_that_sits_on_a_cancel_does_not_keep_it_from_the_others),

@@ -467,96 +467,6 @@ static void an_open_transaction_is_ended_at_the_drains_deadline_with_57p01(void 
     rig_stop(&rig);
 }
 
-/* ---- cancel ---- */
-
-static void a_cancel_request_reaches_the_server_byte_for_byte_and_nothing_behind_it(
-    void **state)
-{
-    uint8_t packet[268] = { 0, 0, 0, 0, 0x04, 0xd2, 0x16, 0x2e };
-
-    for (size_t len = 16; len <= 268; len += 63) {
-        struct proxy_rig rig;
-        struct sim_peer *client, *server;
-
-        packet[2] = (uint8_t)(len >> 8);
-        packet[3] = (uint8_t)len;
-        rig_start(&rig, len, "");
-        client = sim_connect(rig.loop, FRONT);
-        sim_cut(client, 5);
-        sim_write(client, bytes_of(packet, len));
-        sim_write(client, BYTES("X\0\0\0\4"));
-        sim_settle(rig.loop);
-        server = sim_accept(rig.loop, BACK);
-        assert_non_null(server);
-        assert_true(rig_got(server, bytes_of(packet, len)));
-        assert_false(sim_saw_end(client)); /* it waits until the server has seen to it */
-        sim_close(server);
-        sim_settle(rig.loop);
-        assert_true(sim_saw_end(client));
-        assert_true(rig_got(client, BYTES("")));
-        rig_stop(&rig);
-    }
-}
-
-/* ---- anything at all ---- */
-
-static void junk(struct sim_peer *peer, unsigned *seed)
-{
-    static const char *const words[] = {
-        "\0\0\0\x08\x04\xd2\x16\x2f",
-        "\0\0\0\x08\x04\xd2\x16\x30",
-        "Z\0\0\0\5I",
-        "R\0\0\0\x08\0\0\0\0",
-        "E\0\0\0\x08"
-        "C28\0",
-        "\x16\3\1\1\1",
-        "Q\0\0\0\6x\0",
-        "X\0\0\0\4",
-        "p\0\0\0\6x\0",
-    };
-    uint8_t noise[64];
-
-    for (size_t i = 0; i < sizeof noise; i++)
-        noise[i] = (uint8_t)rand_r(seed);
-    if (rand_r(seed) % 3 != 0)
-        memcpy(noise, words[(unsigned)rand_r(seed) % 9], 5);
-    sim_write(peer, bytes_of(noise, (unsigned)rand_r(seed) % sizeof noise));
-}
-
-static void whatever_both_sides_send_the_proxy_ends_clean(void **state)
-{
-    for (unsigned run = 0; run < 400; run++) {
-        struct proxy_rig rig;
-        struct sim_peer *client, *server = NULL;
-        unsigned         seed = run;
-
-        rig_start(&rig, run, "login_timeout = \"20s\"\nidle_timeout = \"20s\"");
-        sim_set_random_cuts(rig.loop, true);
-        sim_set_late(rig.loop, run % 2 == 0);
-        client = sim_connect(rig.loop, FRONT);
-        if (run % 4 != 0)
-            sim_write(client, STARTUP);
-        for (unsigned step = 0; step < 12; step++) {
-            junk(client, &seed);
-            if (server != NULL)
-                junk(server, &seed);
-            sim_run_for(rig.loop, (unsigned)rand_r(&seed) % 3000000);
-            if (server == NULL && (server = sim_accept(rig.loop, BACK)) != NULL &&
-                run % 3 != 0) {
-                sim_write(server, AUTH_OK_WIRE);
-                sim_write(server, READY_WIRE);
-            }
-        }
-        (run % 2 == 0 ? sim_reset : sim_close)(client);
-        sim_run_for(rig.loop, SECONDS(30));
-        if (server != NULL)
-            sim_close(server);
-        sim_run_for(rig.loop, SECONDS(30));
-        assert_int_equal(rig_conversations(&rig), 0);
-        rig_stop(&rig);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -582,9 +492,6 @@ int main(void)
         cmocka_unit_test(a_drain_ends_idle_sessions_at_once_and_others_behind_their_query),
         cmocka_unit_test(a_drain_ends_at_its_deadline_within_a_message_without_a_word),
         cmocka_unit_test(an_open_transaction_is_ended_at_the_drains_deadline_with_57p01),
-        cmocka_unit_test(
-            a_cancel_request_reaches_the_server_byte_for_byte_and_nothing_behind_it),
-        cmocka_unit_test(whatever_both_sides_send_the_proxy_ends_clean),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

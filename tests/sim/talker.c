@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "sim/talker.h"
 
+#include "harness/alloc.h"
 #include "harness/check.h"
 #include "tls/engine_parts.h"
 
@@ -34,10 +35,18 @@ static bool can_write(const struct talker *talker)
     return !sim_saw_reset(talker->wire);
 }
 
+static void flip(struct talker *talker, struct buf *out)
+{
+    if (talker->flip_in > 0 && talker->flip_in <= out->len)
+        out->memory[out->head + talker->flip_in - 1] ^= 4;
+    talker->flip_in -= talker->flip_in > out->len ? out->len : talker->flip_in;
+}
+
 /* Sends what the engine wants sent. */
 static void post(struct talker *talker, struct buf *out)
 {
     assert_true(buf_ok(out));
+    flip(talker, out);
     if (out->len > 0 && can_write(talker))
         sim_write(talker->wire, buf_bytes(out));
     buf_fini(out);
@@ -68,6 +77,8 @@ void talker_say(struct talker *talker, struct bytes plain)
         sim_write(talker->wire, plain);
         return;
     }
+    if (talker->verdict == TLS_FAILED)
+        return;
     assert_int_equal(tls_engine_write(talker->tls, plain, &out), FAIL_NONE);
     post(talker, &out);
 }
@@ -159,8 +170,10 @@ void talkers_settle(struct loop *loop, struct talker *a, struct talker *b)
 
     while (moved) {
         sim_settle(loop);
+        alloc_pause(true);
         moved = hear(a);
         moved = hear(b) || moved;
+        alloc_pause(false);
     }
 }
 

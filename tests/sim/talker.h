@@ -27,6 +27,7 @@ struct talker {
     struct buf         heard;          /* plaintext */
     struct buf         raw;            /* the same as it was on the wire */
     size_t             largest_record; /* of application data, with its overhead */
+    size_t             flip_in;        /* bytes, and then one bit is sent wrong; 0: never */
 };
 
 void talker_init(struct talker *talker, struct sim_peer *wire);
