@@ -35,11 +35,14 @@ static void complain(const struct binding *b, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    conf_problem_add(b->scope->problems, false, b->line, "%s%s%s: %s", b->scope->where,
-                     b->table->prefix, b->row->name, text);
+    if (b->scope->names_nothing)
+        conf_problem_add(b->scope->problems, false, b->line, "%s", text);
+    else
+        conf_problem_add(b->scope->problems, false, b->line, "%s%s%s: %s", b->scope->where,
+                         b->table->prefix, b->row->name, text);
 }
 
-static bool is_list(enum option_type type)
+bool option_is_list(enum option_type type)
 {
     return type == OPTION_STRING_LIST || type == OPTION_ADDRESS_LIST;
 }
@@ -312,7 +315,8 @@ static void append_node(const struct binding *b, const struct toml_node *node,
     struct binding item = *b;
     char          *text;
 
-    item.line = node->line;
+    if (b->line != 0)
+        item.line = node->line;
     if (!is_plain_text(&item, node) || (text = new_text(&item, node->text)) == NULL)
         return;
     if (!append(list, text)) {
@@ -341,7 +345,7 @@ static void put_list(const struct binding *b, const struct toml_node *node)
 
 static void put_node(const struct binding *b, const struct toml_node *node)
 {
-    if (is_list(b->row->type))
+    if (option_is_list(b->row->type))
         put_list(b, node);
     else if (wanted_type(b->row->type) == TOML_STRING)
         put_string(b, node);
@@ -400,9 +404,12 @@ static void complain_of_name(const struct conf_table *table, const struct toml_n
         snprintf(hint, sizeof hint, "; it belongs to %s", header);
     else if (near != NULL)
         snprintf(hint, sizeof hint, "; did you mean \"%s\"?", near);
-    conf_problem_add(scope->problems, false, node->line, "%s%s%s: unknown %s%s", scope->where,
-                     table->prefix, shown, node->type == TOML_TABLE ? "section" : "setting",
-                     hint);
+    if (scope->names_nothing)
+        conf_problem_add(scope->problems, false, node->line, "unknown setting%s", hint);
+    else
+        conf_problem_add(scope->problems, false, node->line, "%s%s%s: unknown %s%s",
+                         scope->where, table->prefix, shown,
+                         node->type == TOML_TABLE ? "section" : "setting", hint);
 }
 
 static void *field_of(const struct option *row, void *target)
@@ -410,22 +417,25 @@ static void *field_of(const struct option *row, void *target)
     return (char *)target + row->field;
 }
 
+static void preset(const struct option *row, void *field)
+{
+    bool is_good = true;
+
+    if (row->type == OPTION_SWITCH)
+        *(int *)field = -1;
+    else if (row->preset == NULL || is_text(row->type))
+        return;
+    else if (row->type == OPTION_CHOICE)
+        *(int *)field = find_choice(row, row->preset)->value;
+    else
+        is_good = read_number(row->type, row->preset, field);
+    assert(is_good);
+}
+
 void conf_preset(const struct conf_table *table, void *target)
 {
-    for (const struct option *row = table->rows; row->name != NULL; row++) {
-        void *field = field_of(row, target);
-        bool  is_good = true;
-
-        if (row->type == OPTION_SWITCH)
-            *(int *)field = -1;
-        else if (row->preset == NULL)
-            continue;
-        else if (row->type == OPTION_CHOICE)
-            *(int *)field = find_choice(row, row->preset)->value;
-        else
-            is_good = read_number(row->type, row->preset, field);
-        assert(is_good);
-    }
+    for (const struct option *row = table->rows; row->name != NULL; row++)
+        preset(row, field_of(row, target));
 }
 
 void conf_bind(const struct conf_table *table, const struct toml_node *node,
@@ -460,17 +470,29 @@ void conf_require(const struct conf_table *table, int line, const struct conf_sc
     }
 }
 
+static void unbind(const struct option *row, void *field)
+{
+    if (is_text(row->type)) {
+        free(*(char **)field);
+        *(char **)field = NULL;
+    } else if (option_is_list(row->type))
+        conf_strings_fini(field);
+}
+
 void conf_unbind(const struct conf_table *table, void *target)
 {
-    for (const struct option *row = table->rows; row->name != NULL; row++) {
-        void *field = field_of(row, target);
+    for (const struct option *row = table->rows; row->name != NULL; row++)
+        unbind(row, field_of(row, target));
+}
 
-        if (is_text(row->type)) {
-            free(*(char **)field);
-            *(char **)field = NULL;
-        } else if (is_list(row->type))
-            conf_strings_fini(field);
-    }
+void conf_reset(const struct option *row, void *target)
+{
+    void *field = field_of(row, target);
+
+    unbind(row, field);
+    if (row->type == OPTION_CHOICE)
+        *(int *)field = 0;
+    preset(row, field);
 }
 
 int conf_row(const struct conf_table *table, const char *name)

@@ -54,6 +54,8 @@ struct option {
     const char *help;
 };
 
+bool option_is_list(enum option_type type);
+
 #define OPTION_LIMIT 24 /* the most rows one table has */
 
 struct conf_table {
@@ -66,9 +68,10 @@ struct conf_table {
 
 /* What binding needs besides table, node and struct. */
 struct conf_scope {
-    struct conf_problems           *problems;
-    const char                     *folder; /* where relative paths start */
-    const char                     *where;  /* "route \"orders\": ", or "" */
+    struct conf_problems *problems;
+    const char           *folder; /* where relative paths start */
+    const char           *where;  /* "route \"orders\": ", or "" */
+    bool names_nothing; /* the problems' file names the setting: only what is wrong is said */
     const struct conf_table *const *tables; /* all of the file, NULL at the end: for hints */
 };
 
@@ -88,6 +91,9 @@ void conf_bind(const struct conf_table *table, const struct toml_node *node,
 /* Notes each required setting that no line has; `line` is where the section is. */
 void conf_require(const struct conf_table *table, int line, const struct conf_scope *scope,
                   const int *lines);
+
+/* Makes one setting what conf_preset() made it. */
+void conf_reset(const struct option *row, void *target);
 
 /* Frees the texts of `target`. */
 void conf_unbind(const struct conf_table *table, void *target);

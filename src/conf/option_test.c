@@ -130,7 +130,9 @@ static void bind(struct fixture *f, const char *text)
 {
     struct toml_error error;
     struct toml_tree *tree = toml_parse(text, strlen(text), &error);
-    struct conf_scope scope = { &f->problems, "/home", "house: ", tables };
+    struct conf_scope scope = {
+        .problems = &f->problems, .folder = "/home", .where = "house: ", .tables = tables
+    };
 
     assert_non_null(tree);
     f->problems.file = "f";
@@ -268,7 +270,9 @@ static void sections_inside_are_left_to_the_caller(void **state)
 static void a_required_setting_is_missed_at_the_line_of_its_section(void **state)
 {
     struct fixture    f = { .problems = { .file = "f" } };
-    struct conf_scope scope = { &f.problems, "/", "", tables };
+    struct conf_scope scope = {
+        .problems = &f.problems, .folder = "/", .where = "", .tables = tables
+    };
 
     conf_require(&table, 7, &scope, f.lines);
     assert_int_equal(f.problems.count, 1);
