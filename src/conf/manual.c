@@ -10,6 +10,13 @@
 #define WIDTH            100u
 #define INDENT_SAMPLE    "# "
 #define INDENT_REFERENCE "  "
+#define DEFAULT_TEXT     400
+#define TYPE_BYTES       ((size_t)1000)
+
+static const char about_files[] =
+    "The configuration file is TOML. Relative paths are relative to the file. Durations are "
+    "written \"250ms\", \"10s\", \"5min\", \"24h\"; sizes \"512B\", \"64KiB\", \"1MiB\". "
+    "Whatever is wrong with a file is told at once, each with its line.";
 
 /* Lines of at most WIDTH columns, each behind `indent`. */
 static void write_wrapped(struct buf *out, const char *indent, const char *text)
@@ -81,47 +88,110 @@ static void write_limits(struct buf *out, const struct option *row)
                        units_write_size(most, row->max));
 }
 
-static void write_default(struct buf *out, const struct option *row)
+/* "number from 0 to 9." */
+static void write_type(struct buf *out, const struct option *row)
 {
-    char        line[400];
+    buf_put_format(out, "%s", type_name(row->type));
+    if (row->type == OPTION_CHOICE)
+        write_choices(out, row);
+    write_limits(out, row);
+    buf_put(out, BYTES("."));
+}
+
+static const char *default_of(const struct option *row, char line[static DEFAULT_TEXT])
+{
     const char *quote = is_quoted(row->type) ? "\"" : "";
 
     if (row->is_required)
-        snprintf(line, sizeof line, "Required.");
-    else if (row->preset != NULL)
-        snprintf(line, sizeof line, "Default: `%s%s%s`.", quote, row->preset, quote);
+        return "Required.";
+    if (row->preset != NULL)
+        snprintf(line, DEFAULT_TEXT, "Default: `%s%s%s`.", quote, row->preset, quote);
     else
-        snprintf(line, sizeof line, "Default: %s.", row->default_text);
-    write_wrapped(out, INDENT_REFERENCE, line);
+        snprintf(line, DEFAULT_TEXT, "Default: %s.", row->default_text);
+    return line;
 }
 
 static void write_row(struct buf *out, const struct option *row)
 {
-    buf_put_format(out, "\n- `%s`: %s", row->name, type_name(row->type));
-    if (row->type == OPTION_CHOICE)
-        write_choices(out, row);
-    write_limits(out, row);
-    buf_put(out, BYTES(".\n"));
-    write_default(out, row);
+    char line[DEFAULT_TEXT];
+
+    buf_put_format(out, "\n- `%s`: ", row->name);
+    write_type(out, row);
+    buf_put(out, BYTES("\n"));
+    write_wrapped(out, INDENT_REFERENCE, default_of(row, line));
     write_wrapped(out, INDENT_REFERENCE, row->help);
+}
+
+static const char *title_of(const struct conf_table *table)
+{
+    if (table->title != NULL)
+        return table->title;
+    return table->header[0] == '\0' ? "Top of the file" : table->header;
 }
 
 void conf_write_reference(struct buf *out, const struct conf_table *const *tables)
 {
     buf_put(out, BYTES("# Settings\n\n"));
-    write_wrapped(
-        out, "",
-        "The configuration file is TOML. Relative paths are relative to the file. "
-        "Durations are written \"250ms\", \"10s\", \"5min\", \"24h\"; sizes \"512B\", "
-        "\"64KiB\", \"1MiB\". Whatever is wrong with a file is told at once, each with "
-        "its line.");
+    write_wrapped(out, "", about_files);
     for (; *tables != NULL; tables++) {
-        const char *header = (*tables)->header;
-
-        buf_put_format(out, "\n## %s\n\n", header[0] == '\0' ? "Top of the file" : header);
+        buf_put_format(out, "\n## %s\n\n", title_of(*tables));
         write_wrapped(out, "", (*tables)->help);
         for (const struct option *row = (*tables)->rows; row->name != NULL; row++)
             write_row(out, row);
+    }
+}
+
+/* ---- manual page ---- */
+
+void conf_write_roff(struct buf *out, const char *text)
+{
+    bool is_bold = false, is_start = true;
+
+    for (; *text != '\0'; text++) {
+        if (is_start && (*text == '.' || *text == '\''))
+            buf_put(out, BYTES("\\&"));
+        is_start = *text == '\n';
+        if (*text == '`') {
+            is_bold = !is_bold;
+            buf_put_format(out, "\\f%c", is_bold ? 'B' : 'R');
+        } else if (*text == '\\')
+            buf_put(out, BYTES("\\e"));
+        else if (*text == '-')
+            buf_put(out, BYTES("\\-"));
+        else
+            buf_put_u8(out, (uint8_t)*text);
+    }
+}
+
+static void write_man_row(struct buf *out, const struct option *row)
+{
+    struct buf type = BUF_LIMIT(TYPE_BYTES);
+    char       line[DEFAULT_TEXT];
+
+    write_type(&type, row);
+    buf_put_u8(&type, 0);
+    buf_put_format(out, ".TP\n.B %s\n", row->name);
+    conf_write_roff(out, buf_ok(&type) ? (const char *)buf_bytes(&type).p : "");
+    buf_put(out, BYTES("\n"));
+    conf_write_roff(out, default_of(row, line));
+    buf_put(out, BYTES("\n.br\n"));
+    conf_write_roff(out, row->help);
+    buf_put(out, BYTES("\n"));
+    buf_fini(&type);
+}
+
+void conf_write_man(struct buf *out, const struct conf_table *const *tables)
+{
+    for (; *tables != NULL; tables++) {
+        buf_put_format(out, ".SH \"%s\"\n", title_of(*tables));
+        if ((*tables)->header[0] == '\0') {
+            conf_write_roff(out, about_files);
+            buf_put(out, BYTES("\n.PP\n"));
+        }
+        conf_write_roff(out, (*tables)->help);
+        buf_put(out, BYTES("\n"));
+        for (const struct option *row = (*tables)->rows; row->name != NULL; row++)
+            write_man_row(out, row);
     }
 }
 

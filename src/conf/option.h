@@ -60,6 +60,7 @@ bool option_is_list(enum option_type type);
 
 struct conf_table {
     const char          *header;   /* "[proxy.listener]"; "" for the top of the file */
+    const char          *title;    /* in the manual; NULL: the header */
     const char          *prefix;   /* before a name in problems: "listener." */
     const char          *help;     /* what the section is for */
     const struct option *rows;     /* ends with a row without name */

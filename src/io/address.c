@@ -209,3 +209,33 @@ bool address_equal(const struct address *a, const struct address *b)
 {
     return a->length == b->length && memcmp(a->storage, b->storage, a->length) == 0;
 }
+
+bool address_from_ip(struct address *out, const uint8_t *ip, size_t ip_len, uint16_t port)
+{
+    struct sockaddr_in  in4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+    struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+
+    if (ip_len == 4) {
+        memcpy(&in4.sin_addr, ip, 4);
+        address_from_system(out, &in4, sizeof in4);
+    } else if (ip_len == 16) {
+        memcpy(&in6.sin6_addr, ip, 16);
+        address_from_system(out, &in6, sizeof in6);
+    }
+    return ip_len == 4 || ip_len == 16;
+}
+
+size_t address_ip(const struct address *address, uint8_t ip[static 16], uint16_t *port)
+{
+    if (family(address) == AF_INET) {
+        memcpy(ip, &v4(address)->sin_addr, 4);
+        *port = ntohs(v4(address)->sin_port);
+        return 4;
+    }
+    if (family(address) == AF_INET6) {
+        memcpy(ip, &v6(address)->sin6_addr, 16);
+        *port = ntohs(v6(address)->sin6_port);
+        return 16;
+    }
+    return 0;
+}

@@ -34,6 +34,11 @@ bool address_from_numeric(struct address *out, const char *host, uint16_t port);
 void address_from_system(struct address *out, const void *sockaddr, size_t length);
 void address_set_port(struct address *address, uint16_t port); /* not on Unix sockets */
 
+/* From 4 or 16 bytes of an IP address in network order, and back; back is 0 for a Unix socket.
+ */
+bool   address_from_ip(struct address *out, const uint8_t *ip, size_t ip_len, uint16_t port);
+size_t address_ip(const struct address *address, uint8_t ip[static 16], uint16_t *port);
+
 bool address_equal(const struct address *a, const struct address *b);
 bool address_is_unix(const struct address *address);
 bool address_is_loopback(const struct address *address); /* Unix sockets count */

@@ -184,6 +184,9 @@ enum fail stream_connect(struct stream *stream, struct loop *loop,
                          const struct stream_events *events, const struct address *address,
                          const struct stream_options *options, struct failure *why) WARN_UNUSED;
 
+/* The address of our end; false where the system does not tell. */
+bool stream_local_address(const struct stream *stream, struct address *out);
+
 /*
  * Asks for one `received` of at most `at_most` bytes (0: as many as the loop
  * finds fair, never more than LOOP_RECEIVE_MAX).  At most one is under way;

@@ -39,7 +39,10 @@ struct loop_stream_ops {
     void (*receive_stop)(struct stream *stream);
     void (*send)(struct stream *stream); /* stream->sending */
     void (*shutdown)(struct stream *stream);
-    void (*close)(struct stream *stream, bool abort); /* ends in STREAM_DONE_CLOSED */
+    void (*close)(struct stream *stream, bool abort);
+    /* NULL where there are no addresses of our own */
+    bool (*local_address)(const struct stream *stream,
+                          struct address      *out); /* ends in STREAM_DONE_CLOSED */
 };
 
 struct loop_ops {

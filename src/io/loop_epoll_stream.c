@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "io/loop_epoll.h"
+#include "io/socket.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -241,6 +242,13 @@ static enum fail on_connect(struct stream *stream, const struct address *address
     return FAIL_NONE;
 }
 
+static bool local_address(const struct stream *stream, struct address *out)
+{
+    struct failure ignored = { 0 };
+
+    return socket_local_address(stream->fd, out, &ignored) == FAIL_NONE;
+}
+
 /* ---- ending ---- */
 
 static void on_shutdown(struct stream *stream)
@@ -264,6 +272,7 @@ static void on_close(struct stream *stream, bool abort)
 const struct loop_stream_ops loop_epoll_stream_ops = {
     .attach = on_attach,
     .connect = on_connect,
+    .local_address = local_address,
     .receive = on_receive,
     .receive_stop = on_receive_stop,
     .send = on_send,

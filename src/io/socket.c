@@ -2,6 +2,7 @@
 #include "io/socket.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -79,6 +80,18 @@ static int bind_unix(int fd, const struct address *address, unsigned mode)
     return chmod(path_of(address), mode) == 0 ? 0 : errno;
 }
 
+static enum fail give_to_group(const struct address *address, const char *name,
+                               struct failure *why)
+{
+    struct group *group = getgrnam(name);
+
+    if (group == NULL)
+        return fail(why, FAIL_CONFIG, "there is no group \"%s\"", name);
+    if (chown(path_of(address), (uid_t)-1, group->gr_gid) == 0)
+        return FAIL_NONE;
+    return fail_errno(why, errno, "cannot give %s to group \"%s\"", path_of(address), name);
+}
+
 /* ---- listening ---- */
 
 static int bind_internet(int fd, const struct address *address, bool reuse_port)
@@ -126,6 +139,13 @@ enum fail socket_listen(int *fd, const struct address *address,
     if (error != 0) {
         close(opened);
         return explain(address, error, why);
+    }
+    if (address_is_unix(address) && options->unix_group != NULL) {
+        rc = give_to_group(address, options->unix_group, why);
+        if (rc != FAIL_NONE) {
+            socket_close_and_unlink(opened, address);
+            return rc;
+        }
     }
     *fd = opened;
     return FAIL_NONE;

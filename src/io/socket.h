@@ -8,9 +8,10 @@
 #include "io/address.h"
 
 struct socket_options {
-    bool     reuse_port; /* one of several sockets on this address (SO_REUSEPORT) */
-    unsigned unix_mode;  /* mode of a Unix socket's file, for instance 0660 */
-    int      backlog;
+    bool        reuse_port; /* one of several sockets on this address (SO_REUSEPORT) */
+    unsigned    unix_mode;  /* mode of a Unix socket's file, for instance 0660 */
+    const char *unix_group; /* whose the file becomes; NULL: as it is */
+    int         backlog;
 };
 
 /*

@@ -38,6 +38,12 @@ enum fail stream_connect(struct stream *stream, struct loop *loop,
     return rc;
 }
 
+bool stream_local_address(const struct stream *stream, struct address *out)
+{
+    return stream->loop->ops->stream->local_address != NULL &&
+           stream->loop->ops->stream->local_address(stream, out);
+}
+
 void stream_receive(struct stream *stream, size_t at_most)
 {
     assert(!(stream->flags & (STREAM_CONNECTING | STREAM_CLOSING)));

@@ -296,12 +296,52 @@ static void keep(struct conversation *c, struct bytes data)
         conversation_close(c, END_PROTOCOL);
 }
 
+/* From here on the client is the one that the proxy tells of. */
+static void adopt_source(struct conversation *c, const struct proxy_end *source)
+{
+    struct address client;
+
+    if (!address_from_ip(&client, source->ip, source->ip_len, source->port))
+        return; /* a health check of the proxy itself */
+    c->via = c->peer;
+    c->peer = client;
+}
+
+/* The header counts as no byte of the client: first_byte_timeout goes on behind it. */
+static void read_proxy_header(struct conversation *c)
+{
+    struct approach    *a = c->approach;
+    struct bytes        in = buf_bytes(&a->pending);
+    struct proxy_header header;
+
+    if (c->state != CONVERSATION_ACCEPTED)
+        return;
+    switch (proxy_header_read(
+        &header, (enum proxy_protocol)c->rw->route->settings->listener.proxy_protocol, &in)) {
+    case PROXY_HEADER_WANT_MORE: return;
+    case PROXY_HEADER_BAD: conversation_close(c, END_BAD_PROXY_HEADER); return;
+    case PROXY_HEADER_DONE: break;
+    }
+    buf_skip(&a->pending, a->pending.len - in.len);
+    a->awaits_header = false;
+    adopt_source(c, &header.source);
+    if (!conversation_admit(c) || a->pending.len == 0)
+        return;
+    conversation_move(c, CONVERSATION_OPENING);
+    ask_gate(c);
+}
+
 static void on_plaintext(struct pump *pump, struct bytes data)
 {
     struct conversation *c = of_client(pump);
 
     switch (c->state) {
     case CONVERSATION_ACCEPTED:
+        if (c->approach->awaits_header) {
+            keep(c, data);
+            read_proxy_header(c);
+            break;
+        }
         conversation_move(c, CONVERSATION_OPENING);
         /* fall through */
     case CONVERSATION_OPENING:

@@ -331,6 +331,8 @@ static struct conversation *new_conversation(struct route_worker *rw, struct add
     c->timer.expired = on_timer;
     c->accepted_us = now_us(c);
     buf_init(&c->approach->pending, PENDING_LIMIT);
+    c->approach->awaits_header =
+        rw->route->settings->listener.proxy_protocol != PROXY_PROTOCOL_OFF;
     buf_init(&c->approach->held, HELD_LIMIT);
     gate_init(&c->approach->gate, rw->route->gate_policy, GATE_CLEAR);
     pump_init(&c->client, &arrival_events, &rw->worker->buffers);
@@ -363,6 +365,15 @@ static bool is_flooding(struct conversation *c)
     return count > 2 * limit;
 }
 
+bool conversation_admit(struct conversation *c)
+{
+    if (!route_admits(c->rw->route, &c->peer))
+        conversation_close(c, END_DENIED);
+    else if (is_flooding(c))
+        conversation_close(c, END_MAX_PER_IP);
+    return c->state != CONVERSATION_CLOSED;
+}
+
 static void begin(struct conversation *c)
 {
     struct log_line line;
@@ -375,8 +386,17 @@ static void begin(struct conversation *c)
         log_end(&line);
     pump_receive(&c->client, OPENING_RECEIVE);
     start_pending(c);
-    if (c->state == CONVERSATION_ACCEPTED && is_flooding(c))
-        conversation_close(c, END_MAX_PER_IP);
+    /* behind a proxy it is the client that counts, and who that is comes with the header */
+    if (c->state == CONVERSATION_ACCEPTED && !c->approach->awaits_header)
+        conversation_admit(c);
+}
+
+/* At once, where nothing need be kept of those who are not. */
+static bool is_let_in(const struct route *route, const struct address *peer)
+{
+    if (route->settings->listener.proxy_protocol != PROXY_PROTOCOL_OFF)
+        return route_trusts(route, peer);
+    return route_admits(route, peer);
 }
 
 void conversation_start(struct route_worker *rw, struct loop_accepted accepted)
@@ -384,7 +404,7 @@ void conversation_start(struct route_worker *rw, struct loop_accepted accepted)
     struct conversation *c = NULL;
     struct failure       why = { 0 };
 
-    if (route_admits(rw->route, &accepted.peer))
+    if (is_let_in(rw->route, &accepted.peer))
         c = new_conversation(rw, accepted.peer);
     if (c == NULL) {
         loop_discard(rw->worker->loop, accepted);

@@ -47,6 +47,8 @@ enum end_reason {
     END_SERVER_CLOSED,
     END_SERVER_LOST,
     END_NOT_POSTGRESQL,
+    END_DENIED,
+    END_BAD_PROXY_HEADER,
     END_REFUSED,
     END_DIRECT_TLS,
     END_CLIENT_TLS_FAILED,
@@ -70,7 +72,8 @@ enum end_reason {
 
 /* Needed until ReadyForQuery only, and freed then: an idle session is small. */
 struct approach {
-    struct conversation *conversation; /* that it is part of */
+    bool                 awaits_header; /* of the PROXY protocol */
+    struct conversation *conversation;  /* that it is part of */
     struct gate          gate;
     struct login         login;
     struct buf pending; /* of the client: not yet understood, or waiting for the backend */
@@ -126,7 +129,8 @@ struct conversation {
     uint64_t                   entered_us; /* the state */
     uint64_t                   ready_us;   /* 0: never */
     uint64_t                   active_us;  /* bytes moved last */
-    struct address             peer;
+    struct address             peer;   /* the client: by PROXY header, where one is demanded */
+    struct address             via;    /* the proxy that told of it; length 0: none */
     const struct route_target *target; /* of the backend, being tried or in use; or NULL */
     struct entered_key *entered; /* in tally->cancels, where the backend is one of several */
     char               *user;
@@ -145,6 +149,10 @@ struct conversation {
 void        conversation_move(struct conversation *c, enum conversation_state next);
 const char *conversation_state_name(enum conversation_state state);
 const char *conversation_state_limit(enum conversation_state state); /* a setting, or NULL */
+
+/* Checks allow, deny and max_connections_per_ip once the client's address is known; false: it
+ * is closed. */
+bool conversation_admit(struct conversation *c);
 
 /* It finished TLS, or needs none: a flood does not push it out any more. */
 void conversation_is_proved(struct conversation *c);

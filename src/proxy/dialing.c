@@ -325,6 +325,54 @@ static void start_backend_tls(struct conversation *c)
         handshake_failed(c, &why);
 }
 
+static struct proxy_end end_of(const struct address *address)
+{
+    struct proxy_end end = { 0 };
+
+    end.ip_len = address_ip(address, end.ip, &end.port);
+    return end;
+}
+
+/* What version 2 tells of the client's TLS; `names` owns the common name. */
+static struct proxy_header_tls describe_tls(const struct conversation *c,
+                                            struct certificate_names  *names)
+{
+    const struct tls_facts *facts = leg_facts(&c->client.leg);
+    struct proxy_header_tls tls = { 0 };
+    struct failure          ignored = { 0 };
+
+    if (facts == NULL)
+        return tls;
+    tls.version = facts->version;
+    tls.cipher = facts->cipher;
+    tls.is_verified = facts->peer_verified;
+    /* a name that hides a NUL is none */
+    if (tls_engine_peer_names(c->client.leg.tls, CERTIFICATE_CN, names, &ignored) ==
+            FAIL_NONE &&
+        names->count > 0)
+        tls.common_name = names->items[0];
+    return tls;
+}
+
+/* Before everything else, TLS included. */
+static void send_proxy_header(struct conversation *c)
+{
+    enum proxy_protocol      version = (enum proxy_protocol)backend_settings(c)->proxy_protocol;
+    struct proxy_header      header = { .source = end_of(&c->peer) };
+    struct certificate_names names = { 0 };
+    struct proxy_header_tls  tls;
+    struct address           own;
+
+    if (version == PROXY_PROTOCOL_OFF)
+        return;
+    if (stream_local_address(&c->client.stream, &own))
+        header.destination = end_of(&own);
+    tls = describe_tls(c, &names);
+    proxy_header_write(pump_out(&c->backend), version, &header, &tls);
+    certificate_names_fini(&names);
+    pump_flush(&c->backend);
+}
+
 static void on_connected(struct pump *pump, int error)
 {
     struct conversation *c = of_backend(pump);
@@ -339,6 +387,7 @@ static void on_connected(struct pump *pump, int error)
     backoff_worked(&c->rw->backoff, current_address(c));
     if (report_begin(&line, c, EVENT_BACKEND_CONNECT_OK))
         log_end(&line);
+    send_proxy_header(c);
     if (!asks_for_tls(c)) {
         backend_is_ready(c);
         return;

@@ -3,6 +3,7 @@
 
 #include "io/socket.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,10 +13,16 @@ struct bound {
     unsigned       holders;
     struct address address;
     unsigned       unix_mode;
+    char           unix_group[65];
     int           *fds;
     unsigned       fd_count;
     bool           is_shared;
 };
+
+static const char *group_of(const struct listener_settings *listener)
+{
+    return listener->unix_socket_group != NULL ? listener->unix_socket_group : "";
+}
 
 static void release(struct bound *bound)
 {
@@ -49,6 +56,7 @@ static enum fail bind_sockets(struct bound *bound, unsigned workers, struct fail
     const struct socket_options options = {
         .reuse_port = count > 1,
         .unix_mode = bound->unix_mode,
+        .unix_group = bound->unix_group[0] != '\0' ? bound->unix_group : NULL,
         .backlog = LISTEN_BACKLOG,
     };
     enum fail rc = count > 1 ? check_free(&bound->address, why) : FAIL_NONE;
@@ -65,8 +73,9 @@ static enum fail bind_sockets(struct bound *bound, unsigned workers, struct fail
     return rc;
 }
 
-static struct bound *new_bound(const struct address *address, unsigned unix_mode,
-                               unsigned workers, struct failure *why)
+static struct bound *new_bound(const struct address           *address,
+                               const struct listener_settings *listener, unsigned workers,
+                               struct failure *why)
 {
     struct bound *bound = calloc(1, sizeof *bound);
 
@@ -76,7 +85,8 @@ static struct bound *new_bound(const struct address *address, unsigned unix_mode
     }
     bound->holders = 1;
     bound->address = *address;
-    bound->unix_mode = unix_mode;
+    bound->unix_mode = (unsigned)listener->unix_socket_mode;
+    snprintf(bound->unix_group, sizeof bound->unix_group, "%s", group_of(listener));
     if (bind_sockets(bound, workers, why) == FAIL_NONE)
         return bound;
     release(bound);
@@ -84,12 +94,14 @@ static struct bound *new_bound(const struct address *address, unsigned unix_mode
 }
 
 static struct bound *find(const struct listening *before, const struct address *address,
-                          unsigned unix_mode)
+                          const struct listener_settings *listener)
 {
     for (size_t i = 0; before != NULL && i < before->count; i++) {
         struct bound *bound = before->entries[i].bound;
 
-        if (address_equal(&bound->address, address) && bound->unix_mode == unix_mode)
+        if (address_equal(&bound->address, address) &&
+            bound->unix_mode == listener->unix_socket_mode &&
+            strcmp(bound->unix_group, group_of(listener)) == 0)
             return bound;
     }
     return NULL;
@@ -99,17 +111,16 @@ static void open_address(struct listening *listening, const struct route_setting
                          const char *text, const struct listening *before, unsigned workers,
                          struct conf_problems *problems)
 {
-    unsigned       unix_mode = (unsigned)route->listener.unix_socket_mode;
     struct failure why = { 0 };
     struct address address;
     struct bound  *bound = NULL;
 
     if (address_parse(&address, text, &why) == FAIL_NONE) {
-        bound = find(before, &address, unix_mode);
+        bound = find(before, &address, &route->listener);
         if (bound != NULL)
             bound->holders++;
         else
-            bound = new_bound(&address, unix_mode, workers, &why);
+            bound = new_bound(&address, &route->listener, workers, &why);
     }
     if (bound != NULL)
         listening->entries[listening->count++] = (struct listening_entry){ route, bound };

@@ -9,6 +9,8 @@ static const char *const reasons[] = {
     [END_SERVER_CLOSED] = "server_closed",
     [END_SERVER_LOST] = "server_lost",
     [END_NOT_POSTGRESQL] = "not_postgresql",
+    [END_DENIED] = "denied",
+    [END_BAD_PROXY_HEADER] = "bad_proxy_header",
     [END_REFUSED] = "refused",
     [END_DIRECT_TLS] = "direct_tls",
     [END_CLIENT_TLS_FAILED] = "client_tls_failed",
@@ -44,6 +46,8 @@ static void put_head(struct log_line *line, const struct conversation *c)
     log_text(line, "route", c->rw->route->settings->name);
     log_number(line, "conn", c->id);
     log_text(line, "client", address_format(&c->peer, peer));
+    if (c->via.length > 0)
+        log_text(line, "client_via", address_format(&c->via, peer));
 }
 
 bool report_begin(struct log_line *line, const struct conversation *c, enum log_event event)

@@ -145,6 +145,7 @@ static bool set_addresses(struct route *route, struct conf_problems *problems)
         set_target(route, &route->targets[i], addresses->items[i], problems);
     return parse_networks(&route->allow, &settings->listener.allow) &&
            parse_networks(&route->deny, &settings->listener.deny) &&
+           parse_networks(&route->trusted, &settings->listener.trusted_proxies) &&
            parse_sources(route, &settings->backend.source_address);
 }
 
@@ -243,6 +244,7 @@ void route_free(struct route *route)
     free(route->targets);
     free(route->allow);
     free(route->deny);
+    free(route->trusted);
     free(route->sources);
     free(route);
 }
@@ -255,6 +257,12 @@ static bool is_in(const struct network *networks, size_t count, const struct add
         if (network_contains(&networks[i], client))
             return true;
     return false;
+}
+
+bool route_trusts(const struct route *route, const struct address *peer)
+{
+    return address_is_unix(peer) ||
+           is_in(route->trusted, route->settings->listener.trusted_proxies.count, peer);
 }
 
 bool route_admits(const struct route *route, const struct address *client)

@@ -53,7 +53,8 @@ struct route {
     struct bytes                 own_leaf;       /* DER of the listener's; of its policy */
     struct route_target         *targets;        /* in the order to try them */
     size_t                       target_count;
-    struct network              *allow; /* as many as the settings have */
+    struct network              *trusted; /* as many as trusted_proxies */
+    struct network              *allow;   /* as many as the settings have */
     struct network              *deny;
     struct address              *sources; /* as many as the settings have */
     struct stream_options        stream_options;
@@ -66,6 +67,9 @@ struct route {
 struct route *route_new(const struct route_settings *settings, const struct route *before,
                         struct conf_problems *problems);
 void          route_free(struct route *route); /* NULL is fine */
+
+/* Whether a PROXY header is taken from this peer. */
+bool route_trusts(const struct route *route, const struct address *peer);
 
 /* Whether listener.allow and listener.deny let this client in. */
 bool route_admits(const struct route *route, const struct address *client);

@@ -231,6 +231,8 @@ static void check_fixed(const struct server *server, const struct generation *ne
         conf_problem_add(problems, false, 0, "workers: %s", text);
     if (!same_text(next->settings->user, server->generation->settings->user))
         conf_problem_add(problems, false, 0, "user: %s", text);
+    if (next->settings->event_loop != server->generation->settings->event_loop)
+        conf_problem_add(problems, false, 0, "event_loop: %s", text);
 }
 
 static bool prepare_all(struct server *server, struct generation *next,
@@ -388,7 +390,9 @@ static enum fail start_post(struct server *server, unsigned index, struct failur
     post->server = server;
     post->empty.run = on_post_empty;
     post->station.emptied = on_station_emptied;
-    rc = station_start(&post->station, index, server->worker_count, server->log, why);
+    rc = station_start(&post->station, index, server->worker_count,
+                       (enum loop_kind)server->generation->settings->event_loop, server->log,
+                       why);
     if (rc == FAIL_NONE)
         rc = station_prepare(&post->station, server->generation, why);
     if (rc == FAIL_NONE)
@@ -424,7 +428,7 @@ enum fail server_run(struct server *server, struct failure *why)
 
     server->signals.stop_requested = on_stop_signal;
     server->signals.reload_requested = on_reload_signal;
-    server->control = loop_new(LOOP_EPOLL, why);
+    server->control = loop_new((enum loop_kind)server->generation->settings->event_loop, why);
     if (server->control == NULL)
         return why->kind;
     rc = signals_start(&server->signals, server->control, why);

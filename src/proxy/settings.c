@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "proxy/settings.h"
 
-#include "proxy/settings_table.h"
+#include "proxy/settings_override.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,7 +42,7 @@ static enum settings_section section_of(const char *setting, const char **name)
     return SECTION_PROXY;
 }
 
-/* Where the setting is written: its line, -1 for --set, 0 for nowhere. */
+/* Where the setting is written: its line, below 0 for --set, 0 for nowhere. */
 static int line_in(const struct route_settings *route, const char *setting, bool in_defaults)
 {
     const char                 *name;
@@ -70,10 +70,15 @@ static bool is_of_defaults(const struct route_settings *route, const char *setti
     return !settings_says(route, setting) && line_in(route, setting, true) != 0;
 }
 
+static int found_line(const struct route_settings *route, const char *setting)
+{
+    return line_in(route, setting, is_of_defaults(route, setting));
+}
+
 int settings_line(const struct route_settings *route, const char *setting)
 {
     const char *name;
-    int         line = line_in(route, setting, is_of_defaults(route, setting));
+    int         line = found_line(route, setting);
 
     if (line == 0)
         line = route->lines[section_of(setting, &name)].header;
@@ -82,19 +87,66 @@ int settings_line(const struct route_settings *route, const char *setting)
     return line != 0 ? line : route->line;
 }
 
+/* What problems of the setting begin with. */
+static const char *place_name(const struct route_settings *route, const char *setting,
+                              char set_name[static OVERRIDE_NAME])
+{
+    int line = found_line(route, setting);
+
+    if (line < 0) {
+        settings_override_name(set_name, route->sets[-1 - line]);
+        return set_name;
+    }
+    return is_of_defaults(route, setting) || route->file == NULL ? route->main_file
+                                                                 : route->file;
+}
+
+/* A default is wrong for many routes: one of them is enough. */
+static bool is_told_already(const struct conf_problems *problems, const char *text)
+{
+    size_t len = strlen(text);
+
+    for (size_t i = 0; i < problems->count; i++) {
+        const char *told = problems->items[i].text;
+
+        if (strlen(told) > len && strcmp(told + strlen(told) - len, text) == 0 &&
+            strstr(told, ": defaults.") != NULL)
+            return true;
+    }
+    return false;
+}
+
+bool settings_drop_default(struct route_settings *route, const char *setting)
+{
+    const char              *name;
+    enum settings_section    section = section_of(setting, &name);
+    const struct conf_table *table = settings_section_table(section);
+    int                      row = conf_row(table, name);
+
+    if (!is_of_defaults(route, setting))
+        return false;
+    conf_reset(&table->rows[row], settings_section_of(route, section));
+    route->lines[section].defaults[row] = 0;
+    return true;
+}
+
 void settings_problem(struct conf_problems *problems, bool is_warning,
                       const struct route_settings *route, const char *setting,
                       const char *format, ...)
 {
-    bool        in_main = is_of_defaults(route, setting) || route->file == NULL;
-    const char *before = conf_problems_in(problems, in_main ? route->main_file : route->file);
-    char        text[400];
+    bool        is_default = is_of_defaults(route, setting);
+    char        set_name[OVERRIDE_NAME], what[400], text[460];
+    const char *before;
     va_list     args;
 
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    conf_problem_add(problems, is_warning, settings_line(route, setting),
-                     "route \"%s\": %s: %s", route->name, setting, text);
+    snprintf(text, sizeof text, "%s%s: %s", is_default ? "defaults." : "", setting, what);
+    if (is_default && is_told_already(problems, text))
+        return;
+    before = conf_problems_in(problems, place_name(route, setting, set_name));
+    conf_problem_add(problems, is_warning, settings_line(route, setting), "route \"%s\": %s",
+                     route->name, text);
     conf_problems_in(problems, before);
 }

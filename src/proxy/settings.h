@@ -9,7 +9,9 @@
 #define PGTLS_PROXY_SETTINGS_H
 
 #include "conf/option.h"
+#include "io/loop.h"
 #include "runtime/log.h"
+#include "session/proxy_header.h"
 
 enum sslmode {
     SSLMODE_UNSET, /* before the defaults are worked out; never after settings_load() */
@@ -46,6 +48,9 @@ struct listener_settings {
     int                 cancel;     /* enum cancel_policy; the default is worked out */
     uint64_t            max_record_bytes;
     uint64_t            unix_socket_mode;
+    char               *unix_socket_group;
+    int                 proxy_protocol; /* enum proxy_protocol */
+    struct conf_strings trusted_proxies;
 };
 
 struct backend_settings {
@@ -53,6 +58,7 @@ struct backend_settings {
     struct conf_strings source_address;
     int                 sslmode;
     int                 sslnegotiation; /* enum ssl_negotiation */
+    int                 proxy_protocol; /* enum proxy_protocol */
     int                 tls_enabled;    /* -1 not said, 0, 1 */
     char               *root_ca;        /* absolute path, or "system" */
     char               *client_cert;
@@ -82,8 +88,8 @@ enum settings_section { SECTION_PROXY, SECTION_LISTENER, SECTION_BACKEND, SECTIO
 /* Where the settings of one section are in the file; 0: nowhere. */
 struct section_lines {
     int header;
-    int rows[OPTION_LIMIT];     /* in the route itself, or -1: --set */
-    int defaults[OPTION_LIMIT]; /* in [defaults.*] of the main file */
+    int rows[OPTION_LIMIT];     /* in the route itself; -1 - n: the n-th --set */
+    int defaults[OPTION_LIMIT]; /* in [defaults.*] of the main file; -1 - n: the n-th --set */
 };
 
 struct route_settings {
@@ -92,6 +98,7 @@ struct route_settings {
     int                      line;     /* of [[proxy]] in the file */
     char                    *file; /* that it is in: the main one, or one that it includes */
     const char              *main_file; /* borrowed from the settings */
+    const char *const       *sets;      /* borrowed from the source */
     struct listener_settings listener;
     struct backend_settings  backend;
     struct limit_settings    limits;
@@ -106,6 +113,7 @@ struct proxy_settings {
     struct conf_strings    include;
     int                    log_format; /* enum log_format */
     uint64_t               workers;    /* 0: one a CPU */
+    int                    event_loop; /* enum loop_kind */
     struct route_settings *routes;
     size_t                 route_count;
 };

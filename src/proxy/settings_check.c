@@ -50,12 +50,37 @@ static void refuse_for(const struct check *check, const char *setting,
     refuse(check, setting, "%s%s%s", why->text, why->hint[0] == '\0' ? "" : "; ", why->hint);
 }
 
-/* Each of `settings` (NULL at the end) would not take effect, and says why. */
+/* A setting that would not take effect is a mistake, and `format` says why; but one that comes
+ * from the defaults is for other routes. */
+static void refuse_useless(const struct check *check, const char *setting, const char *format,
+                           ...) __attribute__((format(printf, 3, 4)));
+
+static void refuse_useless(const struct check *check, const char *setting, const char *format,
+                           ...)
+{
+    char    text[400];
+    va_list args;
+
+    if (!has(check, setting) || settings_drop_default(check->route, setting))
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    refuse(check, setting, "%s", text);
+}
+
 static void refuse_each(const struct check *check, const char *const *settings, const char *why)
 {
     for (; *settings != NULL; settings++)
-        if (settings_says(check->route, *settings))
-            refuse(check, *settings, "%s", why);
+        refuse_useless(check, *settings, "%s", why);
+}
+
+/* Of two settings that contradict each other, the one that the route says itself wins. */
+static bool drop_weaker_default(const struct check *check, const char *one, const char *other)
+{
+    if (settings_says(check->route, one))
+        return settings_drop_default(check->route, other);
+    return settings_says(check->route, other) && settings_drop_default(check->route, one);
 }
 
 static bool verifies(int sslmode)
@@ -69,6 +94,7 @@ static bool verifies(int sslmode)
 struct address_kinds {
     const char *unix_socket; /* one of them, or NULL */
     bool        has_remote;  /* one is reachable from other machines */
+    bool        has_ip;      /* one is not a Unix socket */
 };
 
 static bool is_good_port(const struct check *check, const char *setting, const char *text)
@@ -91,7 +117,7 @@ static bool is_good_port(const struct check *check, const char *setting, const c
 static struct address_kinds check_bind_addresses(const struct check *check)
 {
     const struct conf_strings *list = &check->route->listener.bind_address;
-    struct address_kinds       kinds = { NULL, false };
+    struct address_kinds       kinds = { NULL, false, false };
 
     for (size_t i = 0; i < list->count; i++) {
         struct failure why = { 0 };
@@ -105,6 +131,8 @@ static struct address_kinds check_bind_addresses(const struct check *check)
         }
         if (address_is_unix(&address))
             kinds.unix_socket = list->items[i];
+        else
+            kinds.has_ip = true;
         kinds.has_remote = kinds.has_remote || !address_is_loopback(&address);
     }
     return kinds;
@@ -125,18 +153,47 @@ static bool names_certificates(const struct check *check)
            has(check, "listener.client_ca");
 }
 
+/* What the defaults say of certificates is not for a Unix socket. */
+static void drop_defaults_of_unix_socket(const struct check *check, struct address_kinds kinds)
+{
+    static const char *const settings[] = { "listener.server_cert", "listener.server_key",
+                                            "listener.client_ca", "listener.mtls", NULL };
+
+    if (kinds.unix_socket == NULL || kinds.has_ip || has(check, "listener.sslmode"))
+        return;
+    for (size_t i = 0; settings[i] != NULL; i++)
+        settings_drop_default(check->route, settings[i]);
+}
+
+static bool mtls_contradicts_mode(const struct listener_settings *listener)
+{
+    return listener->sslmode != SSLMODE_UNSET && listener->mtls != -1 &&
+           (listener->mtls == 1) != verifies(listener->sslmode);
+}
+
+static void drop_defaults_of_mtls(const struct check *check)
+{
+    const struct listener_settings *listener = &check->route->listener;
+
+    if (mtls_contradicts_mode(listener))
+        drop_weaker_default(check, "listener.sslmode", "listener.mtls");
+    if (listener->mtls == 0 && listener->sslmode == SSLMODE_UNSET &&
+        has(check, "listener.client_ca"))
+        drop_weaker_default(check, "listener.mtls", "listener.client_ca");
+}
+
 static void check_mtls(const struct check *check)
 {
     const struct listener_settings *listener = &check->route->listener;
 
-    if (listener->mtls == 1 && listener->sslmode != SSLMODE_UNSET &&
-        !verifies(listener->sslmode))
+    drop_defaults_of_mtls(check);
+    if (mtls_contradicts_mode(listener) && listener->mtls == 1)
         refuse(
             check, "listener.mtls",
             "true contradicts sslmode \"%s\"; write \"verify-ca\" or \"verify-full\", or leave "
             "one of the two out",
             sslmode_name((enum sslmode)listener->sslmode));
-    else if (listener->mtls == 0 && verifies(listener->sslmode))
+    else if (mtls_contradicts_mode(listener))
         refuse(check, "listener.mtls",
                "false contradicts sslmode \"%s\"; leave one of the two out",
                sslmode_name((enum sslmode)listener->sslmode));
@@ -180,7 +237,7 @@ static void check_plaintext_listener(const struct check *check)
                 "has no effect with sslmode \"disable\"; leave it out, or write sslmode "
                 "\"require\" or stronger");
     if (check->route->listener.cancel == CANCEL_TLS_ONLY)
-        refuse(
+        refuse_useless(
             check, "listener.cancel",
             "\"tls-only\" would refuse every cancel request with sslmode \"disable\"; leave it "
             "out");
@@ -212,20 +269,23 @@ static void check_tls_listener(const struct check *check, struct address_kinds k
         warn(check, "listener.client_ca",
              "client certificates are optional with sslmode \"require\" and weaker; write "
              "\"verify-ca\" or \"verify-full\" to demand them");
-    if (listener->sslmode != SSLMODE_VERIFY_FULL && has(check, "listener.client_name"))
-        refuse(check, "listener.client_name",
-               "has no effect with sslmode \"%s\"; only \"verify-full\" compares names", mode);
+    if (listener->sslmode != SSLMODE_VERIFY_FULL)
+        refuse_useless(check, "listener.client_name",
+                       "has no effect with sslmode \"%s\"; only \"verify-full\" compares names",
+                       mode);
 }
 
 static void check_listener(const struct check *check)
 {
+    static const char *const  for_unix_sockets[] = { "listener.unix_socket_mode",
+                                                     "listener.unix_socket_group", NULL };
     struct listener_settings *listener = &check->route->listener;
     struct address_kinds      kinds = check_bind_addresses(check);
 
+    drop_defaults_of_unix_socket(check, kinds);
     check_mtls(check);
-    if (has(check, "listener.unix_socket_mode") && kinds.unix_socket == NULL)
-        refuse(check, "listener.unix_socket_mode",
-               "has no effect; no bind_address is a Unix socket");
+    if (kinds.unix_socket == NULL)
+        refuse_each(check, for_unix_sockets, "has no effect; no bind_address is a Unix socket");
     if (listener->sslmode == SSLMODE_UNSET && has(check, "listener.sslmode"))
         return; /* badly written: nothing can be said about the rest */
     if (listener->sslmode == SSLMODE_UNSET && has(check, "listener.bind_address"))
@@ -253,6 +313,7 @@ struct backend_places {
     const char *unix_socket; /* one of them, or NULL */
     bool        are_good;
     bool        are_local; /* all of them */
+    bool        have_ip;   /* one is not a Unix socket */
 };
 
 static void look_at_place(const struct check *check, const char *text,
@@ -275,6 +336,8 @@ static void look_at_place(const struct check *check, const char *text,
     }
     if (is_unix)
         places->unix_socket = text;
+    else
+        places->have_ip = true;
     if (!is_unix && !(is_ip && address_is_loopback(&address)) && strcmp(host, "localhost") != 0)
         places->are_local = false;
 }
@@ -296,14 +359,26 @@ static const char *backend_mode_setting(const struct check *check)
                : "backend.sslmode";
 }
 
+static void drop_defaults_of_unix_backend(const struct check          *check,
+                                          const struct backend_places *places)
+{
+    static const char *const settings[] = { "backend.root_ca", "backend.tls_enabled", NULL };
+
+    if (places->unix_socket == NULL || places->have_ip || has(check, "backend.sslmode"))
+        return;
+    for (size_t i = 0; settings[i] != NULL; i++)
+        settings_drop_default(check->route, settings[i]);
+}
+
 static void check_tls_enabled(const struct check *check)
 {
     const struct backend_settings *backend = &check->route->backend;
     enum sslmode meant = backend->tls_enabled == 1 ? SSLMODE_VERIFY_FULL : SSLMODE_DISABLE;
 
-    if (backend->tls_enabled == -1 || backend->sslmode == SSLMODE_UNSET)
+    if (backend->tls_enabled == -1 || backend->sslmode == SSLMODE_UNSET ||
+        backend->sslmode == (int)meant)
         return;
-    if (backend->sslmode != (int)meant)
+    if (!drop_weaker_default(check, "backend.sslmode", "backend.tls_enabled"))
         refuse(check, "backend.tls_enabled",
                "%s means sslmode \"%s\" and contradicts \"%s\"; leave one of the two out",
                meant == SSLMODE_DISABLE ? "false" : "true", sslmode_name(meant),
@@ -356,7 +431,7 @@ static void check_tls_backend(const struct check *check, const struct backend_pl
                "certificate, or \"system\"",
                mode);
     if (backend->sslnegotiation == NEGOTIATE_DIRECT && backend->sslmode < SSLMODE_REQUIRE)
-        refuse(
+        refuse_useless(
             check, "backend.sslnegotiation",
             "\"direct\" leaves no room for plaintext, but sslmode is \"%s\"; write \"require\" "
             "or stronger",
@@ -369,9 +444,10 @@ static void check_tls_backend(const struct check *check, const struct backend_pl
         warn(check, "backend.sslmode",
              "\"require\" without root_ca encrypts but does not authenticate the server; set "
              "root_ca and write \"verify-full\"");
-    if (has(check, "backend.verify_name") && backend->sslmode != SSLMODE_VERIFY_FULL)
-        refuse(check, "backend.verify_name",
-               "has no effect with sslmode \"%s\"; only \"verify-full\" compares names", mode);
+    if (backend->sslmode != SSLMODE_VERIFY_FULL)
+        refuse_useless(check, "backend.verify_name",
+                       "has no effect with sslmode \"%s\"; only \"verify-full\" compares names",
+                       mode);
     if (has(check, "backend.client_cert") != has(check, "backend.client_key"))
         refuse(check,
                has(check, "backend.client_cert") ? "backend.client_cert" : "backend.client_key",
@@ -402,6 +478,20 @@ static void check_networks(const struct check *check, const char *setting,
     }
 }
 
+static void check_proxy_protocol(const struct check *check)
+{
+    const struct listener_settings *listener = &check->route->listener;
+    bool                            is_off = listener->proxy_protocol == PROXY_PROTOCOL_OFF;
+
+    check_networks(check, "listener.trusted_proxies", &listener->trusted_proxies);
+    if (is_off)
+        refuse_useless(check, "listener.trusted_proxies",
+                       "has no effect with proxy_protocol \"off\"; leave it out");
+    if (!is_off && listener->trusted_proxies.count == 0)
+        refuse(check, "listener.proxy_protocol",
+               "needs trusted_proxies; name the addresses of the proxies in front");
+}
+
 static void check_sources(const struct check *check, const struct backend_places *places)
 {
     const struct conf_strings *list = &check->route->backend.source_address;
@@ -414,9 +504,10 @@ static void check_sources(const struct check *check, const struct backend_places
                    "\"%s\" is not an IP address; write one of this machine, without a port",
                    list->items[i]);
     }
-    if (list->count > 0 && places->unix_socket != NULL)
-        refuse(check, "backend.source_address",
-               "has no effect with the Unix socket \"%s\"; leave it out", places->unix_socket);
+    if (places->unix_socket != NULL)
+        refuse_useless(check, "backend.source_address",
+                       "has no effect with the Unix socket \"%s\"; leave it out",
+                       places->unix_socket);
 }
 
 static void check_backend(const struct check *check)
@@ -424,6 +515,7 @@ static void check_backend(const struct check *check)
     struct backend_settings *backend = &check->route->backend;
     struct backend_places    places = backend_places(check);
 
+    drop_defaults_of_unix_backend(check, &places);
     check_tls_enabled(check);
     check_sources(check, &places);
     if (!places.are_good ||
@@ -458,6 +550,7 @@ void settings_check_route(struct route_settings *route, struct conf_problems *pr
     check_listener(&check);
     check_networks(&check, "listener.allow", &route->listener.allow);
     check_networks(&check, "listener.deny", &route->listener.deny);
+    check_proxy_protocol(&check);
     check_backend(&check);
     check_limits(&check);
 }

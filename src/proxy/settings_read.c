@@ -3,6 +3,7 @@
 #include "conf/file.h"
 #include "proxy/settings_check.h"
 #include "proxy/settings_files.h"
+#include "proxy/settings_override.h"
 #include "proxy/settings_table.h"
 
 #include <glob.h>
@@ -11,7 +12,6 @@
 
 #define LARGEST_FILE ((size_t)16 * 1024 * 1024)
 #define WHERE_TEXT   100
-#define SET_TEXT     1024
 
 /* One configuration on its way. */
 struct loading {
@@ -21,7 +21,7 @@ struct loading {
     struct conf_problems         *problems;
     const char                   *main_file;
     const char                   *main_folder;
-    bool                         *set_used; /* for each --set: it met its route */
+    struct settings_override     *overrides; /* as many as the source has */
 };
 
 static void say_out_of_memory(struct conf_problems *problems)
@@ -38,137 +38,40 @@ static struct conf_scope scope_of(const struct loading *loading, const char *fol
                                 .tables = settings_tables() };
 }
 
-/* ---- --set PATH=VALUE ---- */
+/* ---- --set ---- */
 
-/* A path taken apart: { "log_level" } or { "proxy", "orders", "listener", "sslmode" }. */
-struct set_path {
-    char        parts[4][96];
-    size_t      count;
-    const char *value;
-};
-
-/* Up to a dot or the equals sign; a name with dots stands in quotes. */
-static const char *read_part(const char *at, char part[static 96])
+static void apply_to_top(const struct loading *loading, int *lines)
 {
-    bool        quoted = *at == '"';
-    const char *end;
-    size_t      len;
+    struct conf_scope scope = scope_of(loading, loading->main_folder, "");
 
-    at += quoted ? 1 : 0;
-    end = at + strcspn(at, quoted ? "\"" : ".=");
-    len = (size_t)(end - at);
-    if (len == 0 || len >= 96)
-        return NULL;
-    memcpy(part, at, len);
-    part[len] = '\0';
-    return quoted && *end == '"' ? end + 1 : end;
+    for (size_t i = 0; i < loading->source->set_count; i++)
+        if (loading->overrides[i].target == OVERRIDE_TOP)
+            settings_override_apply(&loading->overrides[i], &scope, loading->settings, lines);
 }
 
-static bool read_path(struct set_path *path, const char *set)
+/* On top of [defaults.*] in `target`. */
+static void apply_to_defaults(const struct loading *loading, struct conf_problems *problems,
+                              enum settings_section section, void *target, int *lines)
 {
-    const char *at = set;
+    struct conf_scope scope = scope_of(loading, loading->main_folder, "");
 
-    path->count = 0;
-    while (path->count < 4 && (at = read_part(at, path->parts[path->count])) != NULL) {
-        path->count++;
-        if (*at == '=') {
-            path->value = at + 1;
-            return path->count == 4 ? strcmp(path->parts[0], "proxy") == 0 : path->count < 4;
-        }
-        if (*at++ != '.')
-            return false;
-    }
-    return false;
+    scope.problems = problems;
+    for (size_t i = 0; i < loading->source->set_count; i++)
+        if (loading->overrides[i].target == OVERRIDE_DEFAULTS &&
+            loading->overrides[i].section == section)
+            settings_override_apply(&loading->overrides[i], &scope, target, lines);
 }
 
-/* As TOML; what is text may come without quotes. */
-static struct toml_tree *parse_set(const struct set_path *path, const char *key)
+static void apply_to_route(const struct loading *loading, struct route_settings *route)
 {
-    char              text[SET_TEXT + 128];
-    struct toml_error error;
-    struct toml_tree *tree;
-
-    snprintf(text, sizeof text, "%s = %s", key, path->value);
-    if ((tree = toml_parse(text, strlen(text), &error)) != NULL)
-        return tree;
-    snprintf(text, sizeof text, "%s = \"%s\"", key, path->value);
-    return toml_parse(text, strlen(text), &error);
-}
-
-/* Binds one --set to a section; its problems name it instead of a file. */
-static void bind_set(const struct loading *loading, const char *set,
-                     const struct set_path *path, const struct conf_table *table,
-                     const char *where, void *target, int *lines)
-{
-    char              shown[SET_TEXT];
-    struct conf_scope scope = scope_of(loading, loading->main_folder, where);
-    const char       *key = path->parts[path->count - 1];
-    struct toml_tree *tree = strlen(set) < SET_TEXT ? parse_set(path, key) : NULL;
-    const char       *before;
-    int               row = conf_row(table, key);
-
-    snprintf(shown, sizeof shown, "--set %.180s", set);
-    before = conf_problems_in(loading->problems, shown);
-    if (tree == NULL)
-        conf_problem_add(loading->problems, false, 0, "%s%s: cannot be read", where, key);
-    else
-        conf_bind(table, toml_root(tree), &scope, target, lines);
-    if (row >= 0)
-        lines[row] = -1;
-    conf_problems_in(loading->problems, before);
-    toml_free(tree);
-}
-
-static void apply_sets_to_route(const struct loading *loading, struct route_settings *route,
-                                const char *where)
-{
-    for (size_t i = 0; i < loading->source->set_count; i++) {
-        const char     *set = loading->source->sets[i];
-        struct set_path path;
-
-        if (!read_path(&path, set) || path.count != 4 ||
-            strcmp(path.parts[1], route->name) != 0)
-            continue;
-        for (enum settings_section s = SECTION_LISTENER; s < SECTION_COUNT; s++)
-            if (strcmp(settings_section_names[s], path.parts[2]) == 0) {
-                loading->set_used[i] = true;
-                bind_set(loading, set, &path, settings_section_table(s), where,
-                         settings_section_of(route, s), route->lines[s].rows);
-            }
-    }
-}
-
-static void apply_sets_to_top(const struct loading *loading)
-{
-    int lines[OPTION_LIMIT] = { 0 };
+    struct conf_scope scope = scope_of(loading, loading->main_folder, "");
 
     for (size_t i = 0; i < loading->source->set_count; i++) {
-        const char     *set = loading->source->sets[i];
-        struct set_path path;
+        struct settings_override *o = &loading->overrides[i];
 
-        if (!read_path(&path, set) || path.count != 1)
-            continue;
-        loading->set_used[i] = true;
-        bind_set(loading, set, &path, settings_top_table(), "", loading->settings, lines);
-    }
-}
-
-/* After all routes: what met nothing is a mistake. */
-static void complain_of_unused_sets(const struct loading *loading)
-{
-    char shown[SET_TEXT];
-
-    for (size_t i = 0; i < loading->source->set_count; i++) {
-        const char *before;
-
-        if (loading->set_used[i])
-            continue;
-        snprintf(shown, sizeof shown, "--set %.180s", loading->source->sets[i]);
-        before = conf_problems_in(loading->problems, shown);
-        conf_problem_add(loading->problems, false, 0,
-                         "names no setting; write log_level=debug, or "
-                         "proxy.NAME.listener.sslmode=require with the name of a route");
-        conf_problems_in(loading->problems, before);
+        if (o->target == OVERRIDE_ROUTE && strcmp(o->route, route->name) == 0)
+            settings_override_apply(o, &scope, settings_section_of(route, o->section),
+                                    route->lines[o->section].rows);
     }
 }
 
@@ -211,6 +114,8 @@ static void bind_defaults(const struct loading *loading, struct route_settings *
     if (node != NULL && node->type == TOML_TABLE)
         conf_bind(settings_section_table(section), node, &scope,
                   settings_section_of(route, section), route->lines[section].defaults);
+    apply_to_defaults(loading, &quiet, section, settings_section_of(route, section),
+                      route->lines[section].defaults);
     conf_problems_fini(&quiet);
 }
 
@@ -269,6 +174,7 @@ static void load_route(const struct loading *loading, struct route_settings *rou
     route->line = route->lines[SECTION_PROXY].header = node->line;
     route->main_file = loading->settings->file;
     route->file = strdup(loading->problems->file);
+    route->sets = loading->source->sets;
     for (enum settings_section s = SECTION_PROXY; s < SECTION_COUNT; s++)
         conf_preset(settings_section_table(s), settings_section_of(route, s));
     conf_bind(settings_section_table(SECTION_PROXY), node, &scope, route,
@@ -280,7 +186,7 @@ static void load_route(const struct loading *loading, struct route_settings *rou
     }
     if (route->name == NULL)
         return;
-    apply_sets_to_route(loading, route, where);
+    apply_to_route(loading, route);
     for (enum settings_section s = SECTION_LISTENER; s < SECTION_COUNT; s++)
         require_settings(route, s, &scope);
     settings_check_route(route, scope.problems);
@@ -400,36 +306,43 @@ static void load_pattern(const struct loading *loading, const char *pattern, int
     free(absolute);
 }
 
+static void prove_section(const struct loading *loading, const struct toml_node *node,
+                          struct route_settings *scratch)
+{
+    struct conf_scope     scope = scope_of(loading, loading->main_folder, "defaults.");
+    enum settings_section s = SECTION_LISTENER;
+
+    while (s < SECTION_COUNT && strcmp(settings_section_names[s], node->key) != 0)
+        s++;
+    if (s == SECTION_COUNT || node->type != TOML_TABLE)
+        conf_problem_add(loading->problems, false, node->line,
+                         "defaults.%s: unknown section; write [defaults.listener], "
+                         "[defaults.backend] or [defaults.limits]",
+                         node->key);
+    else
+        conf_bind(settings_section_table(s), node, &scope, settings_section_of(scratch, s),
+                  scratch->lines[s].rows);
+}
+
 /* Each default is looked at once, whether there is a route or not. */
-static void prove_defaults(const struct loading *loading)
+static void prove_defaults(struct loading *loading)
 {
     struct route_settings scratch = { 0 };
-    struct conf_scope     scope = scope_of(loading, loading->main_folder, "defaults: ");
 
-    if (loading->defaults == NULL)
-        return;
-    if (loading->defaults->type != TOML_TABLE) {
+    if (loading->defaults != NULL && loading->defaults->type != TOML_TABLE) {
         conf_problem_add(loading->problems, false, loading->defaults->line,
                          "defaults: is not a section; write [defaults.listener], "
                          "[defaults.backend] or [defaults.limits]");
-        return;
+        loading->defaults = NULL;
     }
-    for (const struct toml_node *n = loading->defaults->first; n != NULL; n = n->next) {
-        enum settings_section s = SECTION_LISTENER;
-
-        while (s < SECTION_COUNT && strcmp(settings_section_names[s], n->key) != 0)
-            s++;
-        if (s == SECTION_COUNT || n->type != TOML_TABLE)
-            conf_problem_add(loading->problems, false, n->line,
-                             "defaults: %s: unknown section; write [defaults.listener], "
-                             "[defaults.backend] or [defaults.limits]",
-                             n->key);
-        else
-            conf_bind(settings_section_table(s), n, &scope, settings_section_of(&scratch, s),
-                      scratch.lines[s].rows);
-    }
-    for (enum settings_section s = SECTION_LISTENER; s < SECTION_COUNT; s++)
+    if (loading->defaults != NULL)
+        for (const struct toml_node *n = loading->defaults->first; n != NULL; n = n->next)
+            prove_section(loading, n, &scratch);
+    for (enum settings_section s = SECTION_LISTENER; s < SECTION_COUNT; s++) {
+        apply_to_defaults(loading, loading->problems, s, settings_section_of(&scratch, s),
+                          scratch.lines[s].rows);
         conf_unbind(settings_section_table(s), settings_section_of(&scratch, s));
+    }
 }
 
 static void check_log_level(const struct loading *loading, int line)
@@ -456,7 +369,7 @@ static void load_tree(struct loading *loading, const struct toml_node *root)
     loading->defaults = toml_child(root, "defaults");
     conf_preset(settings_top_table(), settings);
     conf_bind(settings_top_table(), root, &scope, settings, lines);
-    apply_sets_to_top(loading);
+    apply_to_top(loading, lines);
     check_log_level(loading, lines[conf_row(settings_top_table(), "log_level")]);
     prove_defaults(loading);
     if (array != NULL)
@@ -466,7 +379,8 @@ static void load_tree(struct loading *loading, const struct toml_node *root)
     if (array == NULL && settings->route_count == 0)
         conf_problem_add(loading->problems, false, 0,
                          "proxy: missing; a file needs at least one [[proxy]]");
-    complain_of_unused_sets(loading);
+    settings_overrides_check_used(loading->overrides, loading->source->set_count, settings,
+                                  loading->problems);
     settings_check_routes(settings, loading->problems);
 }
 
@@ -494,14 +408,14 @@ static struct proxy_settings *load_what_is_there(const struct settings_source *s
                 .problems = problems,
                 .main_file = source->file,
                 .main_folder = folder,
-                .set_used = calloc(source->set_count + 1, sizeof(bool)),
+                .overrides = settings_overrides_new(source, problems),
     };
 
-    if (folder == NULL || settings == NULL || loading.set_used == NULL)
+    if (folder == NULL || settings == NULL || loading.overrides == NULL)
         say_out_of_memory(problems);
     else
         load_tree(&loading, toml_root(tree));
-    free(loading.set_used);
+    settings_overrides_free(loading.overrides, source->set_count);
     free(folder);
     return settings;
 }

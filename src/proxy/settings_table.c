@@ -32,6 +32,28 @@ static const struct option_choice sslmodes[] = {
     { NULL, 0, NULL },
 };
 
+static const struct option_choice event_loops[] = {
+    { "auto", LOOP_EPOLL, NULL },
+    { "epoll", LOOP_EPOLL, NULL },
+    { "io_uring", 0, NOT_YET "; \"epoll\" is" },
+    { NULL, 0, NULL },
+};
+
+static const struct option_choice taken_headers[] = {
+    { "off", PROXY_PROTOCOL_OFF, NULL },
+    { "v1", PROXY_PROTOCOL_V1, NULL },
+    { "v2", PROXY_PROTOCOL_V2, NULL },
+    { "any", PROXY_PROTOCOL_ANY, NULL },
+    { NULL, 0, NULL },
+};
+
+static const struct option_choice sent_headers[] = {
+    { "off", PROXY_PROTOCOL_OFF, NULL },
+    { "v1", PROXY_PROTOCOL_V1, NULL },
+    { "v2", PROXY_PROTOCOL_V2, NULL },
+    { NULL, 0, NULL },
+};
+
 static const struct option_choice client_names[] = {
     { "CN", CLIENT_NAME_CN, NULL },
     { "DN", 0, NOT_YET "; \"CN\" is" },
@@ -126,6 +148,12 @@ static const struct option top_rows[] = {
       .preset = "0",
       .max = 1024,
       .help = "Event loops, each a thread; 0 is one a CPU." },
+    { .name = "event_loop",
+      .type = OPTION_CHOICE,
+      .field = AT(event_loop),
+      .preset = "auto",
+      .choices = event_loops,
+      .help = "What waits for sockets." },
     { .name = NULL },
 };
 #undef AT
@@ -172,6 +200,32 @@ static const struct option listener_rows[] = {
       .preset = "0660",
       .max = 0777,
       .help = "Who may connect to the Unix sockets in bind_address." },
+    { .name = "unix_socket_group",
+      .type = OPTION_STRING,
+      .field = AT(unix_socket_group),
+      .min = 1,
+      .max = 64,
+      .default_text = "the group of the process",
+      .sample = "\"postgres\"",
+      .help = "The group that the Unix sockets in bind_address belong to." },
+    { .name = "proxy_protocol",
+      .type = OPTION_CHOICE,
+      .field = AT(proxy_protocol),
+      .preset = "off",
+      .choices = taken_headers,
+      .help =
+          "The PROXY protocol of HAProxy, demanded in front of every connection: version 1, 2 "
+          "or any of them. Needs trusted_proxies. allow, deny and the limits by address are "
+          "about the client it names." },
+    { .name = "trusted_proxies",
+      .type = OPTION_STRING_LIST,
+      .field = AT(trusted_proxies),
+      .min = 1,
+      .max = 64,
+      .default_text = "none",
+      .sample = "[\"10.0.0.1\"]",
+      .help = "Networks of the proxies that proxy_protocol is taken from; a connection from "
+              "elsewhere is closed. Unix sockets are trusted." },
     { .name = "sslmode",
       .type = OPTION_CHOICE,
       .field = AT(sslmode),
@@ -321,6 +375,14 @@ static const struct option backend_rows[] = {
           "is verified as with "
           "verify-ca if root_ca is set, and not at all if it is not. verify-ca: TLS and a "
           "certificate that chains to root_ca. verify-full: and that is for verify_name." },
+    { .name = "proxy_protocol",
+      .type = OPTION_CHOICE,
+      .field = AT(proxy_protocol),
+      .preset = "off",
+      .choices = sent_headers,
+      .help = "The PROXY protocol of HAProxy, sent in front of every connection to the server; "
+              "version 2 tells of the client's TLS too. For a server or proxy that takes it: "
+              "PostgreSQL itself does not." },
     { .name = "sslnegotiation",
       .type = OPTION_CHOICE,
       .field = AT(sslnegotiation),

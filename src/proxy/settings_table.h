@@ -19,6 +19,10 @@ bool settings_has(const struct route_settings *route, const char *setting);
 /* Whether the route itself has it: what a default says and has no effect here is no mistake. */
 bool settings_says(const struct route_settings *route, const char *setting);
 
+/* Makes the setting as if no default said it; false, and nothing is done, where the route
+ * itself has it or nobody. */
+bool settings_drop_default(struct route_settings *route, const char *setting);
+
 extern const char *const settings_section_names[SECTION_COUNT]; /* NULL: the route itself */
 
 #endif

@@ -209,10 +209,10 @@ void station_stop(struct station *station)
     post(station, run_stop);
 }
 
-enum fail station_start(struct station *station, unsigned index, unsigned of, struct log *log,
-                        struct failure *why)
+enum fail station_start(struct station *station, unsigned index, unsigned of,
+                        enum loop_kind kind, struct log *log, struct failure *why)
 {
-    enum fail rc = worker_start(&station->worker, index, of, LOOP_EPOLL, log, why);
+    enum fail rc = worker_start(&station->worker, index, of, kind, log, why);
 
     station->is_running = rc == FAIL_NONE;
     return rc;

@@ -23,8 +23,8 @@ struct station {
 };
 
 /* Starts the worker's thread; `emptied` is set before. */
-enum fail station_start(struct station *station, unsigned index, unsigned of, struct log *log,
-                        struct failure *why) WARN_UNUSED;
+enum fail station_start(struct station *station, unsigned index, unsigned of,
+                        enum loop_kind kind, struct log *log, struct failure *why) WARN_UNUSED;
 void      station_end(struct station *station); /* no conversation is left; joins the thread */
 
 /* Builds the TLS contexts; on failure what was prepared is freed again. */

@@ -62,10 +62,8 @@ static void *worker_main(void *argument)
     enum fail      result = start->result = set_up(start);
 
     sem_post(&start->done); /* `start` is gone from here on */
-    if (result != FAIL_NONE)
-        return NULL;
-    loop_run(worker->loop);
-    worker_fini(worker);
+    if (result == FAIL_NONE)
+        loop_run(worker->loop);
     return NULL;
 }
 
@@ -150,6 +148,8 @@ void worker_stop(struct worker *worker)
 
     loop_post(worker->loop, &stop.task);
     pthread_join(worker->thread, NULL);
+    /* only now: the post may still be busy with the loop when the loop has ended */
+    worker_fini(worker);
 }
 
 uint64_t worker_new_id(struct worker *worker)

@@ -5,7 +5,8 @@
 #ifndef PGTLS_HARNESS_CHECK_H
 #define PGTLS_HARNESS_CHECK_H
 
-/* clang-format off: cmocka.h needs these before it */
+/* cmocka.h needs these before it, in this order */
+/* clang-format off */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

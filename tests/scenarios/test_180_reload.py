@@ -192,7 +192,7 @@ def test_set_overrides_the_file(postgres_clear, folder):
     for wrong in ("proxy.nobody.listener.sslmode=require", "colour=red", "proxy.listener=1", "x"):
         done = run("proxy", "-c", config, "--check", "--set", wrong)
         assert done.returncode == 1, wrong
-        assert f"--set {wrong}" in done.stderr, done.stderr
+        assert f"--set {wrong.partition('=')[0]}: " in done.stderr, done.stderr
     assert run("proxy", "-c", config, "--set").returncode == 2
 
 
