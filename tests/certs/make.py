@@ -52,6 +52,17 @@ def openssl(*words):
         raise RuntimeError(f"openssl {' '.join(words)}: {done.stdout}")
 
 
+def validity(days):
+    """The words for so many days from now; negative: a certificate that has expired."""
+    if days > 0:
+        return ["-days", str(days)]
+    helps = subprocess.run(["openssl", "x509", "-help"], stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, check=False).stdout
+    if "-not_after" in helps:           # OpenSSL 3.4 and later refuse an end before the start
+        return ["-not_before", "20240101000000Z", "-not_after", "20240201000000Z"]
+    return ["-days", str(days)]
+
+
 class Folder:
     def __init__(self, path):
         self.path = path
@@ -79,7 +90,7 @@ class Folder:
         if issuer is not None:
             by = ["-CA", self.file(issuer + ".pem"), "-CAkey", self.file(issuer + ".key")]
         openssl("x509", "-req", "-in", self.file(name + ".csr"), *by,
-                "-extfile", self.file(name + ".ext"), "-days", str(days),
+                "-extfile", self.file(name + ".ext"), *validity(days),
                 "-set_serial", str(1000 + len(os.listdir(self.path))),
                 "-out", self.file(name + ".pem"))
         for end in (".csr", ".ext"):
