@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "cli/command.h"
+#include "cli/manual.h"
 #include "conf/manual.h"
 #include "proxy/settings.h"
-#include "runtime/log.h"
 
 #define HELP_BYTES ((size_t)256 * 1024)
 
@@ -16,34 +16,15 @@ static void write_sample(struct buf *out)
     conf_write_sample(out, settings_tables());
 }
 
-static const char *level_name(enum log_level level)
-{
-    static const char *const names[] = {
-        [LOG_DEBUG] = "debug",
-        [LOG_INFO] = "info",
-        [LOG_WARN] = "warn",
-        [LOG_ERROR] = "error",
-    };
-
-    return names[level];
-}
-
-static void write_events(struct buf *out)
-{
-    for (enum log_event event = 0; event < EVENT_COUNT; event++) {
-        const struct log_event_row *row = log_event_row(event);
-
-        buf_put_format(out, "%-24s %-6s %s\n", row->name, level_name(row->level), row->help);
-    }
-}
-
 static const struct topic {
     const char *word;
     void (*write)(struct buf *out);
 } topics[] = {
     { "settings", write_settings },
     { "sample", write_sample },
-    { "events", write_events },
+    { "events", manual_write_events },
+    { "pgtls.1", manual_write_program_page },
+    { "pgtls.toml.5", manual_write_file_page },
     { NULL, NULL },
 };
 

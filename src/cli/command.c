@@ -7,15 +7,24 @@
 
 static const struct command commands[] = {
     { "proxy", "serve the routes of a configuration file",
-      "usage: pgtls proxy -c FILE [--check]\n"
-      "       pgtls -c FILE [--check]\n"
+      "usage: pgtls proxy -c FILE [--check] [--set PATH=VALUE]...\n"
+      "       pgtls -c FILE [--check] [--set PATH=VALUE]...\n"
       "\n"
-      "Serves every route of FILE in the foreground and writes the log to standard error.\n"
+      "Serves every route of FILE in the foreground; the log goes to standard error or "
+      "log_file.\n"
+      "SIGHUP loads the configuration again: all of it, or nothing where it has an error.\n"
       "SIGTERM and SIGINT end it: sessions are ended between messages; a second one ends it at "
       "once.\n"
       "\n"
-      "  -c FILE   the configuration file; see `pgtls help settings` and `pgtls help sample`\n"
-      "  --check   load everything, print what would be served, and stop\n"
+      "  -c FILE           the configuration file; see `pgtls help settings` and `pgtls help\n"
+      "                    sample`\n"
+      "  --check           load everything, print what would be served, and stop\n"
+      "  --set PATH=VALUE  a setting that wins over the file, at every reload too; PATH is\n"
+      "                    log_level, defaults.limits.max_connections,\n"
+      "                    proxy.orders.listener.sslmode or proxy.\"a.b\".backend.address;\n"
+      "                    a relative path is relative to FILE\n"
+      "\n"
+      "PGTLS_LOG in the environment wins over log_level.\n"
       "\n"
       "Exit status: 0 stopped cleanly, or nothing wrong but warnings with --check; 1 could not "
       "start;\n"
@@ -24,10 +33,12 @@ static const struct command commands[] = {
     { "help", "this text, or help for a word",
       "usage: pgtls help [WORD]\n"
       "\n"
-      "  pgtls help settings   every setting of the configuration file\n"
-      "  pgtls help sample     a configuration file to start from\n"
-      "  pgtls help events     every event of the log, with its level\n"
-      "  pgtls help COMMAND    the same as pgtls COMMAND --help\n",
+      "  pgtls help settings      every setting of the configuration file\n"
+      "  pgtls help sample        a configuration file to start from\n"
+      "  pgtls help events        every event of the log, with its level\n"
+      "  pgtls help pgtls.1       the manual page, for man\n"
+      "  pgtls help pgtls.toml.5  the manual page of the configuration file\n"
+      "  pgtls help COMMAND       the same as pgtls COMMAND --help\n",
       cmd_help },
     { "version", "version, TLS library and features",
       "usage: pgtls version\n"

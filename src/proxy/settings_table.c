@@ -526,6 +526,21 @@ static const struct conf_table top_table = {
     .sections = sections_at_the_top,
 };
 
+static const struct option no_rows[] = { { .name = NULL } };
+
+static const struct conf_table defaults_table = {
+    .header = "[defaults.limits]",
+    .title = "[defaults.listener], [defaults.backend], [defaults.limits]",
+    .prefix = "defaults.",
+    .help =
+        "What every route starts from: the settings of [proxy.listener], [proxy.backend] and "
+        "[proxy.limits]. What a route says itself wins. A default that has no effect on a "
+        "route, such as client_ca on one with sslmode disable, is left out there; what is "
+        "said of certificates is no reason for TLS on a Unix socket. An sslmode is never "
+        "left out.",
+    .rows = no_rows,
+};
+
 static const struct conf_table section_tables[SECTION_COUNT] = {
     [SECTION_PROXY] = {
         .header = "[[proxy]]",
@@ -569,6 +584,7 @@ const struct conf_table *const *settings_tables(void)
 {
     static const struct conf_table *const all[] = {
         &top_table,
+        &defaults_table,
         &section_tables[SECTION_PROXY],
         &section_tables[SECTION_LISTENER],
         &section_tables[SECTION_BACKEND],

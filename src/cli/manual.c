@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "cli/manual.h"
+
+#include "cli/command.h"
+#include "conf/manual.h"
+#include "proxy/settings.h"
+#include "runtime/log.h"
+
+#include <stdio.h>
+
+static const char *level_name(enum log_level level)
+{
+    static const char *const names[] = {
+        [LOG_DEBUG] = "debug",
+        [LOG_INFO] = "info",
+        [LOG_WARN] = "warn",
+        [LOG_ERROR] = "error",
+    };
+
+    return names[level];
+}
+
+void manual_write_events(struct buf *out)
+{
+    for (enum log_event event = 0; event < EVENT_COUNT; event++) {
+        const struct log_event_row *row = log_event_row(event);
+
+        buf_put_format(out, "%-24s %-6s %s\n", row->name, level_name(row->level), row->help);
+    }
+}
+
+/* ---- parts of pages ---- */
+
+static void put_heading(struct buf *out, const char *heading)
+{
+    buf_put_format(out, ".SH \"%s\"\n", heading);
+}
+
+static void put_paragraph(struct buf *out, const char *text)
+{
+    conf_write_roff(out, text);
+    buf_put(out, BYTES("\n"));
+}
+
+/* A term in bold, and what it means. */
+static void put_term(struct buf *out, const char *term, const char *text)
+{
+    buf_put(out, BYTES(".TP\n\\fB"));
+    conf_write_roff(out, term);
+    buf_put(out, BYTES("\\fR\n"));
+    put_paragraph(out, text);
+}
+
+static void put_commands(struct buf *out)
+{
+    put_heading(out, "COMMANDS");
+    for (const struct command *c = command_table(); c->word != NULL; c++) {
+        buf_put_format(out, ".SS \"pgtls %s: %s\"\n.nf\n", c->word, c->summary);
+        put_paragraph(out, c->usage);
+        buf_put(out, BYTES(".fi\n"));
+    }
+}
+
+static void put_events(struct buf *out)
+{
+    put_heading(out, "EVENTS");
+    put_paragraph(out,
+                  "One event is one line of the log. The first word of its name is the part "
+                  "that log_level knows it by.");
+    for (enum log_event event = 0; event < EVENT_COUNT; event++) {
+        const struct log_event_row *row = log_event_row(event);
+        char                        term[80];
+
+        snprintf(term, sizeof term, "%s (%s)", row->name, level_name(row->level));
+        put_term(out, term, row->help);
+    }
+}
+
+static void put_signals(struct buf *out)
+{
+    put_heading(out, "SIGNALS");
+    put_term(
+        out, "SIGHUP",
+        "Loads the whole configuration again, with certificates, keys and authorities, and "
+        "opens the log file again. With any error nothing changes, and the log says why. "
+        "Sessions live on; those of routes that are gone are ended between messages.");
+    put_term(out, "SIGTERM, SIGINT",
+             "No more connections are accepted, and sessions are ended between messages; after "
+             "drain_timeout the rest is closed. A second one ends all at once.");
+}
+
+static void put_exit_status(struct buf *out)
+{
+    put_heading(out, "EXIT STATUS");
+    put_term(out, "0", "Stopped cleanly; or, with --check, nothing is wrong but warnings.");
+    put_term(out, "1", "Could not start, or failed.");
+    put_term(out, "2", "Wrong usage.");
+}
+
+/* ---- the pages ---- */
+
+void manual_write_program_page(struct buf *out)
+{
+    buf_put(out, BYTES(".TH PGTLS 1 \"\" \"pgtls\" \"pgtls\"\n"));
+    put_heading(out, "NAME");
+    put_paragraph(out, "pgtls - secures the wire between applications and PostgreSQL");
+    put_heading(out, "SYNOPSIS");
+    buf_put(out, BYTES(".B pgtls\n.I COMMAND\n.RI [ OPTION ]...\n"));
+    put_heading(out, "DESCRIPTION");
+    put_paragraph(out,
+                  "A proxy that speaks TLS, with every sslmode of libpq, to clients on one "
+                  "side and to a PostgreSQL server on the other.");
+    put_commands(out);
+    put_signals(out);
+    put_heading(out, "ENVIRONMENT");
+    put_term(out, "PGTLS_LOG", "What is logged; wins over log_level of the file.");
+    put_events(out);
+    put_exit_status(out);
+    put_heading(out, "SEE ALSO");
+    buf_put(out, BYTES(".BR pgtls.toml (5)\n"));
+}
+
+void manual_write_file_page(struct buf *out)
+{
+    buf_put(out, BYTES(".TH PGTLS.TOML 5 \"\" \"pgtls\" \"pgtls\"\n"));
+    put_heading(out, "NAME");
+    put_paragraph(out, "pgtls.toml - the configuration of pgtls proxy");
+    put_heading(out, "DESCRIPTION");
+    put_paragraph(out,
+                  "The file that `pgtls proxy -c` reads. `pgtls help sample` prints one to "
+                  "start from.");
+    conf_write_man(out, settings_tables());
+    put_heading(out, "SEE ALSO");
+    buf_put(out, BYTES(".BR pgtls (1)\n"));
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * cli/manual.h - the manual pages, made from the tables of commands, settings and events
+ *
+ * docs/man/ has what they print; a test compares.
+ */
+#ifndef PGTLS_CLI_MANUAL_H
+#define PGTLS_CLI_MANUAL_H
+
+#include "base/buf.h"
+
+/* Every event of the log, with its level: a line each. */
+void manual_write_events(struct buf *out);
+
+void manual_write_program_page(struct buf *out); /* pgtls.1 */
+void manual_write_file_page(struct buf *out);    /* pgtls.toml.5 */
+
+#endif
