@@ -43,13 +43,14 @@ struct ident_map {
 
 /* Where the reader of a file stands. */
 struct reading {
-    struct bytes    rest;
+    struct bytes    file_rest;
+    struct bytes    rest; /* of the line, joined with those that continue it */
+    struct buf      line;
     const char     *file;
-    unsigned        number; /* of the line */
+    unsigned        number;   /* of the line's first one */
+    unsigned        physical; /* how many it was joined of */
     struct failure *why;
 };
-
-/* ---- tokens ---- */
 
 static enum fail complain(const struct reading *r, const char *what, const char *hint)
 {
@@ -58,84 +59,91 @@ static enum fail complain(const struct reading *r, const char *what, const char 
     return fail(r->why, FAIL_CONFIG, "%s, line %u: %s", r->file, r->number, what);
 }
 
-static bool at_line_end(const struct reading *r)
+/* ---- tokens ---- */
+
+static struct bytes take_physical_line(struct bytes *from)
 {
-    return r->rest.len == 0 || r->rest.p[0] == '\n';
+    const uint8_t *end = memchr(from->p, '\n', from->len);
+    struct bytes   line = bytes_first(*from, end != NULL ? (size_t)(end - from->p) : from->len);
+
+    bytes_skip(from, line.len + 1);
+    while (line.len > 0 && line.p[line.len - 1] == '\r')
+        line.len--;
+    return line;
+}
+
+/* A backslash at the end joins the next line, within quotes and comments too: so does hba.c. */
+static enum fail join_line(struct reading *r)
+{
+    bool goes_on = true;
+
+    r->number += r->physical;
+    r->physical = 0;
+    buf_clear(&r->line);
+    while (goes_on && r->file_rest.len > 0) {
+        struct bytes line = take_physical_line(&r->file_rest);
+
+        goes_on = line.len > 0 && line.p[line.len - 1] == '\\';
+        buf_put(&r->line, bytes_first(line, line.len - (goes_on ? 1 : 0)));
+        r->physical++;
+    }
+    r->rest = buf_bytes(&r->line);
+    if (!buf_ok(&r->line))
+        return fail(r->why, FAIL_MEMORY, "out of memory");
+    if (r->rest.len > 0 && memchr(r->rest.p, '\0', r->rest.len) != NULL)
+        return complain(r, "a NUL", NULL);
+    return FAIL_NONE;
 }
 
 static bool is_blank(uint8_t c)
 {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
+    return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* A backslash at the very end of a line makes the next one its continuation. */
-static size_t continuation(const struct reading *r)
+/* Whether there is one more token. */
+static bool skip_blanks(struct reading *r)
 {
-    size_t skip = 1;
-
-    if (r->rest.len < 2 || r->rest.p[0] != '\\')
-        return 0;
-    if (r->rest.p[1] == '\r')
-        skip = 2;
-    return r->rest.len > skip && r->rest.p[skip] == '\n' ? skip + 1 : 0;
-}
-
-static void skip_blanks(struct reading *r, unsigned *continued)
-{
-    for (;;) {
-        size_t n = continuation(r);
-
-        if (n > 0)
-            (*continued)++;
-        else if (!at_line_end(r) && is_blank(r->rest.p[0]))
-            n = 1;
-        else if (!at_line_end(r) && r->rest.p[0] == '#')
-            while (n < r->rest.len && r->rest.p[n] != '\n')
-                n++;
-        if (n == 0)
-            return;
-        bytes_skip(&r->rest, n);
-    }
+    while (r->rest.len > 0 && is_blank(r->rest.p[0]))
+        bytes_skip(&r->rest, 1);
+    return r->rest.len > 0 && r->rest.p[0] != '#';
 }
 
 static bool ends_token(const struct reading *r, bool in_quotes)
 {
-    if (at_line_end(r) || continuation(r) > 0)
+    if (r->rest.len == 0)
         return true;
     return !in_quotes && (is_blank(r->rest.p[0]) || r->rest.p[0] == '#' || r->rest.p[0] == ',');
 }
 
-/* One token from where it begins: as hba.c's next_token(), "" inside quotes is one. */
+/* As hba.c's next_token(): quotes anywhere in a word, and "" for one quote within them. */
 static enum fail read_token(struct reading *r, struct token *token)
 {
-    bool in_quotes = false, was_quote = false;
+    bool in_quotes = false, was_closed = false;
 
     *token = (struct token){ .len = 0 };
     while (!ends_token(r, in_quotes)) {
         uint8_t c = r->rest.p[0];
-        bool    is_doubled = c == '"' && was_quote && in_quotes == false;
+        bool    is_doubled = c == '"' && was_closed;
 
         bytes_skip(&r->rest, 1);
-        if (c == '\0')
-            return complain(r, "a NUL", NULL);
         if (c == '"') {
             token->is_quoted = true;
             in_quotes = !in_quotes;
-            was_quote = !in_quotes;
-            if (!is_doubled)
-                continue;
+            was_closed = !in_quotes;
         } else
-            was_quote = false;
+            was_closed = false;
+        if (c == '"' && !is_doubled)
+            continue;
         if (token->len == LONGEST_TOKEN - 1)
             return complain(r, "a word is too long", NULL);
         token->text[token->len++] = (char)c;
     }
     if (in_quotes)
         return complain(r, "a quote is not closed", NULL);
-    if (!at_line_end(r) && r->rest.p[0] == ',')
+    if (r->rest.len > 0 && r->rest.p[0] == ',')
         return complain(r, "a comma",
-                        "names with a comma are written in quotes; lists are not "
-                        "supported: write a line for each");
+                        "names with a comma are written in quotes; lists are not supported: "
+                        "write a line for each");
     token->text[token->len] = '\0';
     return FAIL_NONE;
 }
@@ -241,11 +249,9 @@ static enum fail read_line(struct ident_map *map, struct reading *r, const char 
 {
     struct token tokens[MOST_TOKENS];
     size_t       count = 0;
-    unsigned     continued = 0;
-    enum fail    rc = FAIL_NONE;
+    enum fail    rc = join_line(r);
 
-    skip_blanks(r, &continued);
-    for (; rc == FAIL_NONE && !at_line_end(r); skip_blanks(r, &continued)) {
+    while (rc == FAIL_NONE && skip_blanks(r)) {
         if (count == MOST_TOKENS)
             return complain(r, "more than three words",
                             "names with blanks are written in quotes");
@@ -253,22 +259,22 @@ static enum fail read_line(struct ident_map *map, struct reading *r, const char 
         if (rc == FAIL_NONE && count == 1)
             rc = check_first(&tokens[0], r);
     }
-    if (rc == FAIL_NONE && count > 0 && count < MOST_TOKENS)
-        rc = complain(r, "a map, a name and a user are expected", NULL);
-    if (rc == FAIL_NONE && count > 0)
-        rc = add_line(map, tokens, strcmp(tokens[0].text, name) == 0, r);
-    bytes_skip(&r->rest, 1);
-    r->number += 1 + continued;
-    return rc;
+    if (rc != FAIL_NONE || count == 0)
+        return rc;
+    if (count < MOST_TOKENS)
+        return complain(r, "a map, a name and a user are expected", NULL);
+    return add_line(map, tokens, strcmp(tokens[0].text, name) == 0, r);
 }
 
 struct ident_map *ident_map_parse(struct bytes text, const char *file, const char *name,
                                   struct failure *why)
 {
-    struct failure unseen = { 0 };
-    struct reading r = {
-        .rest = text, .file = file, .number = 1, .why = why != NULL ? why : &unseen
-    };
+    struct failure    unseen = { 0 };
+    struct reading    r = { .file_rest = text,
+                            .line = BUF_LIMIT(LARGEST_FILE),
+                            .file = file,
+                            .number = 1,
+                            .why = why != NULL ? why : &unseen };
     struct ident_map *map = calloc(1, sizeof *map);
     enum fail         rc = FAIL_NONE;
 
@@ -276,8 +282,9 @@ struct ident_map *ident_map_parse(struct bytes text, const char *file, const cha
         rc = fail(r.why, FAIL_MEMORY, "out of memory");
     else
         strcpy(map->file, file);
-    while (rc == FAIL_NONE && r.rest.len > 0)
+    while (rc == FAIL_NONE && r.file_rest.len > 0)
         rc = read_line(map, &r, name);
+    buf_fini(&r.line);
     if (rc == FAIL_NONE && map->count == 0)
         rc = fail(r.why, FAIL_CONFIG, "%s has no line of the map \"%s\"", file, name);
     if (rc == FAIL_NONE)
