@@ -35,8 +35,8 @@ static void junk(struct sim_peer *peer, unsigned *seed)
         "\0\0\0\x08\x04\xd2\x16\x30",
         "Z\0\0\0\5I",
         "R\0\0\0\x08\0\0\0\0",
-        "E\0\0\0\x08"
-        "C28\0",
+        ("E\0\0\0\x08"
+         "C28\0"), /* apart: C would belong to the number */
         "\x16\3\1\1\1",
         "Q\0\0\0\6x\0",
         "X\0\0\0\4",
