@@ -3,11 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define READ_BYTES ((size_t)16 * 1024)
+#define USER_TEXT  40
 
 static enum fail read_all(int fd, struct buf *out, struct failure *why)
 {
@@ -41,6 +45,53 @@ enum fail conf_file_read(const char *path, struct buf *out, struct failure *why)
     close(fd);
     return rc;
 }
+
+/* ---- permission denied ---- */
+
+static const char *user_name(uid_t uid, char out[static USER_TEXT])
+{
+    const struct passwd *entry = getpwuid(uid);
+
+    if (entry != NULL)
+        snprintf(out, USER_TEXT, "%s", entry->pw_name);
+    else
+        snprintf(out, USER_TEXT, "uid %u", (unsigned)uid);
+    return out;
+}
+
+/* Cuts `path` to the first folder on the way that we may not search; false where we may search
+ * all of them. */
+static bool cut_to_closed_folder(char *path)
+{
+    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) != 0)
+            return true;
+        *slash = '/';
+    }
+    return false;
+}
+
+void conf_file_explain_denied(const char *path, struct failure *why)
+{
+    char        place[PATH_MAX], owner[USER_TEXT], us[USER_TEXT];
+    struct stat st;
+    bool        is_folder;
+
+    if (why->errnum != EACCES || strlen(path) >= sizeof place)
+        return;
+    strcpy(place, path);
+    is_folder = cut_to_closed_folder(place);
+    if (stat(place, &st) != 0)
+        return;
+    why->hint[0] = '\0';
+    fail_hint(why, "%s%.70s belongs to %s with mode %04o, and pgtls runs as %s; %s",
+              is_folder ? "its folder " : "it", is_folder ? place : "",
+              user_name(st.st_uid, owner), (unsigned)(st.st_mode & 07777),
+              user_name(geteuid(), us), is_folder ? "chmod o+x the folder" : "chown it");
+}
+
+/* ---- paths ---- */
 
 char *conf_file_absolute(const char *folder, const char *path)
 {

@@ -12,6 +12,12 @@
  * not name the file. */
 enum fail conf_file_read(const char *path, struct buf *out, struct failure *why) WARN_UNUSED;
 
+/*
+ * Where `why` is "permission denied", its hint becomes whose the file is (or the folder on the
+ * way to it that does not let us in), its mode, who we are, and what to do.
+ */
+void conf_file_explain_denied(const char *path, struct failure *why);
+
 /* The absolute path of the folder that `path` is in; the caller frees it.  NULL: out of memory,
  * or the working directory is gone. */
 char *conf_file_folder(const char *path);

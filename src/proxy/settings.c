@@ -150,3 +150,23 @@ void settings_problem(struct conf_problems *problems, bool is_warning,
                      route->name, text);
     conf_problems_in(problems, before);
 }
+
+void settings_top_problem(struct conf_problems *problems, bool is_warning,
+                          const struct proxy_settings *settings, const char *setting,
+                          const char *format, ...)
+{
+    int         row = conf_row(settings_top_table(), setting);
+    int         line = row >= 0 ? settings->lines[row] : 0;
+    char        set_name[OVERRIDE_NAME], text[400];
+    const char *before;
+    va_list     args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (line < 0)
+        settings_override_name(set_name, settings->sets[-1 - line]);
+    before = conf_problems_in(problems, line < 0 ? set_name : settings->file);
+    conf_problem_add(problems, is_warning, line < 0 ? 0 : line, "%s: %s", setting, text);
+    conf_problems_in(problems, before);
+}

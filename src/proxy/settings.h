@@ -109,11 +109,13 @@ struct proxy_settings {
     char                  *file;      /* as it was given */
     char                  *log_level; /* log_levels_parse() takes it */
     char                  *log_file;  /* absolute; NULL or "": standard error */
-    char                  *user;      /* NULL: stay as we are */
+    char                  *user;      /* NULL or "": stay as we are */
     struct conf_strings    include;
-    int                    log_format; /* enum log_format */
-    uint64_t               workers;    /* 0: one a CPU */
-    int                    event_loop; /* enum loop_kind */
+    int                    log_format;          /* enum log_format */
+    uint64_t               workers;             /* 0: one a CPU */
+    int                    event_loop;          /* enum loop_kind */
+    int                    lines[OPTION_LIMIT]; /* as those of a section */
+    const char *const     *sets;                /* borrowed from the source */
     struct route_settings *routes;
     size_t                 route_count;
 };
@@ -149,6 +151,11 @@ int settings_line(const struct route_settings *route, const char *setting);
 void settings_problem(struct conf_problems *problems, bool is_warning,
                       const struct route_settings *route, const char *setting,
                       const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* The same for a setting of the top of the file, such as "user". */
+void settings_top_problem(struct conf_problems *problems, bool is_warning,
+                          const struct proxy_settings *settings, const char *setting,
+                          const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 const char *sslmode_name(enum sslmode mode); /* "verify-full" */
 

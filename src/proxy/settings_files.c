@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "proxy/settings_files.h"
 
+#include "conf/file.h"
 #include "io/clock.h"
 #include "x509/certificate.h"
 
 #include <string.h>
 
-static void tell(const struct route_settings *route, const char *setting,
-                 const struct failure *why, struct conf_problems *problems)
+static void tell(const struct route_settings *route, const char *setting, const char *file,
+                 struct failure *why, struct conf_problems *problems)
 {
+    conf_file_explain_denied(file, why);
     settings_problem(problems, false, route, setting, "%s%s%s", why->text,
                      why->hint[0] == '\0' ? "" : "; ", why->hint);
 }
@@ -62,8 +64,10 @@ struct identity *settings_load_identity(const struct route_settings *route,
     struct failure        why = { 0 };
     struct identity      *identity = identity_load(&files, &why);
 
-    if (identity == NULL)
-        tell(route, is_about_key(&why, &files) ? key : cert, &why, problems);
+    if (identity == NULL && is_about_key(&why, &files))
+        tell(route, key, files.key, &why, problems);
+    else if (identity == NULL)
+        tell(route, cert, files.cert, &why, problems);
     else
         warn_of_dates(route, cert, identity, problems);
     return identity;
@@ -77,7 +81,7 @@ struct trust *settings_load_trust(const struct route_settings *route,
     struct trust  *trust = trust_load(trust_file(route, side), &why);
 
     if (trust == NULL)
-        tell(route, setting, &why, problems);
+        tell(route, setting, trust_file(route, side), &why, problems);
     return trust;
 }
 

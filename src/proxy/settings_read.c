@@ -6,6 +6,7 @@
 #include "proxy/settings_override.h"
 #include "proxy/settings_table.h"
 
+#include <errno.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -250,6 +251,14 @@ static struct toml_tree *parse(struct bytes text, struct conf_problems *problems
     return tree;
 }
 
+static void complain_of_file(const char *file, struct failure *why,
+                             struct conf_problems *problems)
+{
+    conf_file_explain_denied(file, why);
+    conf_problem_add(problems, false, 0, "cannot be read: %s%s%s", why->text,
+                     why->hint[0] != '\0' ? "; " : "", why->hint);
+}
+
 static struct toml_tree *read_and_parse(const char *file, struct conf_problems *problems)
 {
     struct buf        text = BUF_LIMIT(LARGEST_FILE);
@@ -259,7 +268,7 @@ static struct toml_tree *read_and_parse(const char *file, struct conf_problems *
     if (conf_file_read(file, &text, &why) == FAIL_NONE)
         tree = parse(buf_bytes(&text), problems);
     else
-        conf_problem_add(problems, false, 0, "cannot be read: %s", why.text);
+        complain_of_file(file, &why, problems);
     buf_fini(&text);
     return tree;
 }
@@ -287,19 +296,51 @@ static void load_included(const struct loading *loading, const char *file)
     conf_problems_in(loading->problems, before);
 }
 
-static void load_pattern(const struct loading *loading, const char *pattern, int line)
+/* The folder of the file is no pattern, whatever characters it has. */
+static char *absolute_pattern(const char *folder, const char *pattern)
 {
-    char  *absolute = conf_file_absolute(loading->main_folder, pattern);
+    size_t length = strlen(folder);
+    char  *escaped = malloc(2 * length + 1), *absolute, *to = escaped;
+
+    if (escaped == NULL)
+        return NULL;
+    for (size_t i = 0; i < length; i++) {
+        if (strchr("*?[]\\", folder[i]) != NULL)
+            *to++ = '\\';
+        *to++ = folder[i];
+    }
+    *to = '\0';
+    absolute = conf_file_absolute(escaped, pattern);
+    free(escaped);
+    return absolute;
+}
+
+/* A folder that is not there has no files; one that cannot be read may have some. */
+static int on_glob_error(const char *path, int error)
+{
+    return error != ENOENT && error != ENOTDIR;
+}
+
+static void complain_of_include(const struct loading *loading, const char *pattern,
+                                const char *what)
+{
+    settings_top_problem(loading->problems, false, loading->settings, "include", "\"%s\" %s",
+                         pattern, what);
+}
+
+static void load_pattern(const struct loading *loading, const char *pattern)
+{
+    char  *absolute = absolute_pattern(loading->main_folder, pattern);
     glob_t found = { 0 };
-    int    rc = absolute != NULL ? glob(absolute, 0, NULL, &found) : GLOB_NOSPACE;
+    int    rc = absolute != NULL ? glob(absolute, 0, on_glob_error, &found) : GLOB_NOSPACE;
 
     /* a folder without routes is one that may get some; a file that is named must be there */
     if (rc == GLOB_NOMATCH && strpbrk(pattern, "*?[") == NULL)
-        conf_problem_add(loading->problems, false, line, "include: there is no file \"%s\"",
-                         pattern);
+        complain_of_include(loading, pattern, "is not there");
+    else if (rc == GLOB_ABORTED)
+        complain_of_include(loading, pattern, "is in a folder that cannot be read");
     else if (rc != 0 && rc != GLOB_NOMATCH)
-        conf_problem_add(loading->problems, false, line, "include: \"%s\" cannot be looked up",
-                         pattern);
+        say_out_of_memory(loading->problems);
     for (size_t i = 0; rc == 0 && i < found.gl_pathc; i++)
         load_included(loading, found.gl_pathv[i]);
     globfree(&found);
@@ -345,17 +386,17 @@ static void prove_defaults(struct loading *loading)
     }
 }
 
-static void check_log_level(const struct loading *loading, int line)
+static void check_log_level(const struct loading *loading)
 {
-    struct log_levels levels;
-    struct failure    why = { 0 };
+    struct proxy_settings *settings = loading->settings;
+    struct log_levels      levels;
+    struct failure         why = { 0 };
 
-    if (loading->settings->log_level == NULL &&
-        (loading->settings->log_level = strdup("info")) == NULL)
+    if (settings->log_level == NULL && (settings->log_level = strdup("info")) == NULL)
         say_out_of_memory(loading->problems);
-    else if (log_levels_parse(&levels, loading->settings->log_level, &why) != FAIL_NONE)
-        conf_problem_add(loading->problems, false, line, "log_level: %s; %s", why.text,
-                         why.hint);
+    else if (log_levels_parse(&levels, settings->log_level, &why) != FAIL_NONE)
+        settings_top_problem(loading->problems, false, settings, "log_level", "%s; %s",
+                             why.text, why.hint);
 }
 
 static void load_tree(struct loading *loading, const struct toml_node *root)
@@ -363,19 +404,18 @@ static void load_tree(struct loading *loading, const struct toml_node *root)
     struct proxy_settings  *settings = loading->settings;
     const struct toml_node *array = toml_child(root, "proxy");
     struct conf_scope       scope = scope_of(loading, loading->main_folder, "");
-    int                     lines[OPTION_LIMIT] = { 0 };
-    int                     row = conf_row(settings_top_table(), "include");
 
     loading->defaults = toml_child(root, "defaults");
     conf_preset(settings_top_table(), settings);
-    conf_bind(settings_top_table(), root, &scope, settings, lines);
-    apply_to_top(loading, lines);
-    check_log_level(loading, lines[conf_row(settings_top_table(), "log_level")]);
+    settings->sets = loading->source->sets;
+    conf_bind(settings_top_table(), root, &scope, settings, settings->lines);
+    apply_to_top(loading, settings->lines);
+    check_log_level(loading);
     prove_defaults(loading);
     if (array != NULL)
         load_proxy_array(loading, array, loading->main_folder);
     for (size_t i = 0; i < settings->include.count; i++)
-        load_pattern(loading, settings->include.items[i], lines[row]);
+        load_pattern(loading, settings->include.items[i]);
     if (array == NULL && settings->route_count == 0)
         conf_problem_add(loading->problems, false, 0,
                          "proxy: missing; a file needs at least one [[proxy]]");

@@ -124,14 +124,15 @@ static const struct option top_rows[] = {
     { .name = "user",
       .type = OPTION_STRING,
       .field = AT(user),
-      .min = 1,
       .max = 64,
       .default_text = "the user that starts the program",
       .sample = "\"pgtls\"",
       .help =
           "Once its addresses are bound, the program becomes this user, with its group and "
-          "supplementary groups. All that a reload reads is read as this user from the start "
-          "on." },
+          "supplementary groups, and nothing it runs gains rights any more. All that a reload "
+          "reads is read as this user from the start on: the file, what it includes, keys, "
+          "certificates, log_file. Unix sockets are this user's. A reload cannot change it; "
+          "\"\" is the user that starts the program." },
     { .name = "include",
       .type = OPTION_STRING_LIST,
       .field = AT(include),
