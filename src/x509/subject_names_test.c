@@ -123,7 +123,9 @@ static void a_certificate_may_have_none(void **state)
     for (int kind = CERTIFICATE_CN; kind <= CERTIFICATE_SAN_EMAIL; kind++) {
         struct certificate_names names;
 
-        assert_int_equal(certificate_names_read(&names, cert.x509, (enum certificate_name_kind)kind, NULL), FAIL_NONE);
+        assert_int_equal(
+            certificate_names_read(&names, cert.x509, (enum certificate_name_kind)kind, NULL),
+            FAIL_NONE);
         assert_int_equal(names.count, 0);
         certificate_names_fini(&names);
     }
