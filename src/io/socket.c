@@ -2,8 +2,12 @@
 #include "io/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <netinet/in.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -80,16 +84,27 @@ static int bind_unix(int fd, const struct address *address, unsigned mode)
     return chmod(path_of(address), mode) == 0 ? 0 : errno;
 }
 
-static enum fail give_to_group(const struct address *address, const char *name,
-                               struct failure *why)
+static enum fail give_away(const struct address *address, const struct socket_options *options,
+                           struct failure *why)
 {
-    struct group *group = getgrnam(name);
+    const char          *user = options->unix_user, *group = options->unix_group;
+    const struct passwd *user_entry = user != NULL ? getpwnam(user) : NULL;
+    const struct group  *group_entry = group != NULL ? getgrnam(group) : NULL;
+    uid_t                uid = user_entry != NULL ? user_entry->pw_uid : (uid_t)-1;
+    gid_t                gid = user_entry != NULL ? user_entry->pw_gid : (gid_t)-1;
 
-    if (group == NULL)
-        return fail(why, FAIL_CONFIG, "there is no group \"%s\"", name);
-    if (chown(path_of(address), (uid_t)-1, group->gr_gid) == 0)
+    if (user != NULL && user_entry == NULL)
+        return fail(why, FAIL_CONFIG, "there is no user \"%s\"", user);
+    if (group != NULL && group_entry == NULL)
+        return fail(why, FAIL_CONFIG, "there is no group \"%s\"", group);
+    if (group_entry != NULL)
+        gid = group_entry->gr_gid;
+    if (chown(path_of(address), uid, gid) == 0)
         return FAIL_NONE;
-    return fail_errno(why, errno, "cannot give %s to group \"%s\"", path_of(address), name);
+    fail_hint(why, "only root, or a member of the group, can");
+    return fail_errno(why, errno, "cannot give %s to %s%s%s", path_of(address),
+                      user != NULL ? user : "", user != NULL && group != NULL ? " and " : "",
+                      group != NULL ? group : "");
 }
 
 /* ---- listening ---- */
@@ -140,8 +155,9 @@ enum fail socket_listen(int *fd, const struct address *address,
         close(opened);
         return explain(address, error, why);
     }
-    if (address_is_unix(address) && options->unix_group != NULL) {
-        rc = give_to_group(address, options->unix_group, why);
+    if (address_is_unix(address) &&
+        (options->unix_user != NULL || options->unix_group != NULL)) {
+        rc = give_away(address, options, why);
         if (rc != FAIL_NONE) {
             socket_close_and_unlink(opened, address);
             return rc;
@@ -161,6 +177,17 @@ void socket_close_and_unlink(int fd, const struct address *address)
     if (address_is_unix(address))
         unlink(path_of(address));
     close(fd);
+}
+
+bool socket_may_unlink(const struct address *address)
+{
+    const char *slash = strrchr(path_of(address), '/');
+    char        folder[sizeof((struct sockaddr_un *)0)->sun_path + 1] = ".";
+
+    if (slash != NULL)
+        snprintf(folder, sizeof folder, "%.*s", (int)(slash - path_of(address)) + 1,
+                 path_of(address));
+    return faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0;
 }
 
 bool socket_address_in_use(const struct address *address)

@@ -10,7 +10,8 @@
 struct socket_options {
     bool        reuse_port; /* one of several sockets on this address (SO_REUSEPORT) */
     unsigned    unix_mode;  /* mode of a Unix socket's file, for instance 0660 */
-    const char *unix_group; /* whose the file becomes; NULL: as it is */
+    const char *unix_user;  /* whose the file becomes; NULL: as it is */
+    const char *unix_group; /* NULL: that of unix_user, or as it is */
     int         backlog;
 };
 
@@ -24,6 +25,9 @@ enum fail socket_listen(int *fd, const struct address *address,
                         const struct socket_options *options, struct failure *why) WARN_UNUSED;
 void      socket_close(int fd);
 void      socket_close_and_unlink(int fd, const struct address *address);
+
+/* Whether the file of a Unix socket can be removed by this process: its folder says. */
+bool socket_may_unlink(const struct address *address);
 
 /*
  * Whether something else listens at `address` already.  With SO_REUSEPORT a second

@@ -38,6 +38,13 @@ static void release(struct bound *bound)
     free(bound);
 }
 
+/* What a new socket needs to know beside its address. */
+struct wish {
+    const struct listener_settings *listener;
+    const char                     *user; /* NULL: the one that binds */
+    unsigned                        workers;
+};
+
 /* With SO_REUSEPORT another process of ours would bind beside us without an error. */
 static enum fail check_free(const struct address *address, struct failure *why)
 {
@@ -50,18 +57,19 @@ static enum fail check_free(const struct address *address, struct failure *why)
                 address_format(address, text));
 }
 
-static enum fail bind_sockets(struct bound *bound, unsigned workers, struct failure *why)
+static enum fail bind_sockets(struct bound *bound, const struct wish *wish, struct failure *why)
 {
-    unsigned                    count = address_is_unix(&bound->address) ? 1 : workers;
+    unsigned                    count = address_is_unix(&bound->address) ? 1 : wish->workers;
     const struct socket_options options = {
         .reuse_port = count > 1,
         .unix_mode = bound->unix_mode,
+        .unix_user = wish->user,
         .unix_group = bound->unix_group[0] != '\0' ? bound->unix_group : NULL,
         .backlog = LISTEN_BACKLOG,
     };
     enum fail rc = count > 1 ? check_free(&bound->address, why) : FAIL_NONE;
 
-    bound->is_shared = workers > count;
+    bound->is_shared = wish->workers > count;
     bound->fds = calloc(count, sizeof *bound->fds);
     if (bound->fds == NULL)
         return fail(why, FAIL_MEMORY, "out of memory");
@@ -73,8 +81,7 @@ static enum fail bind_sockets(struct bound *bound, unsigned workers, struct fail
     return rc;
 }
 
-static struct bound *new_bound(const struct address           *address,
-                               const struct listener_settings *listener, unsigned workers,
+static struct bound *new_bound(const struct address *address, const struct wish *wish,
                                struct failure *why)
 {
     struct bound *bound = calloc(1, sizeof *bound);
@@ -85,43 +92,57 @@ static struct bound *new_bound(const struct address           *address,
     }
     bound->holders = 1;
     bound->address = *address;
-    bound->unix_mode = (unsigned)listener->unix_socket_mode;
-    snprintf(bound->unix_group, sizeof bound->unix_group, "%s", group_of(listener));
-    if (bind_sockets(bound, workers, why) == FAIL_NONE)
+    bound->unix_mode = (unsigned)wish->listener->unix_socket_mode;
+    snprintf(bound->unix_group, sizeof bound->unix_group, "%s", group_of(wish->listener));
+    if (bind_sockets(bound, wish, why) == FAIL_NONE)
         return bound;
     release(bound);
     return NULL;
 }
 
-static struct bound *find(const struct listening *before, const struct address *address,
-                          const struct listener_settings *listener)
+static struct bound *find(const struct listening *before, const struct address *address)
 {
-    for (size_t i = 0; before != NULL && i < before->count; i++) {
-        struct bound *bound = before->entries[i].bound;
+    for (size_t i = 0; before != NULL && i < before->count; i++)
+        if (address_equal(&before->entries[i].bound->address, address))
+            return before->entries[i].bound;
+    return NULL;
+}
 
-        if (address_equal(&bound->address, address) &&
-            bound->unix_mode == listener->unix_socket_mode &&
-            strcmp(bound->unix_group, group_of(listener)) == 0)
-            return bound;
+/* A socket that is bound already keeps its file as it is. */
+static bool has_same_file(const struct bound *bound, const struct listener_settings *listener)
+{
+    return !address_is_unix(&bound->address) ||
+           (bound->unix_mode == listener->unix_socket_mode &&
+            strcmp(bound->unix_group, group_of(listener)) == 0);
+}
+
+static struct bound *take(const struct listening *before, const struct address *address,
+                          const struct wish *wish, struct failure *why)
+{
+    struct bound *bound = find(before, address);
+
+    if (bound == NULL)
+        return new_bound(address, wish, why);
+    if (has_same_file(bound, wish->listener)) {
+        bound->holders++;
+        return bound;
     }
+    (void)fail(why, FAIL_CONFIG,
+               "unix_socket_mode and unix_socket_group cannot change while the socket is open");
+    fail_hint(why, "restart the proxy, or choose another path");
     return NULL;
 }
 
 static void open_address(struct listening *listening, const struct route_settings *route,
-                         const char *text, const struct listening *before, unsigned workers,
-                         struct conf_problems *problems)
+                         const char *text, const struct listening *before,
+                         const struct wish *wish, struct conf_problems *problems)
 {
     struct failure why = { 0 };
     struct address address;
     struct bound  *bound = NULL;
 
-    if (address_parse(&address, text, &why) == FAIL_NONE) {
-        bound = find(before, &address, &route->listener);
-        if (bound != NULL)
-            bound->holders++;
-        else
-            bound = new_bound(&address, &route->listener, workers, &why);
-    }
+    if (address_parse(&address, text, &why) == FAIL_NONE)
+        bound = take(before, &address, wish, &why);
     if (bound != NULL)
         listening->entries[listening->count++] = (struct listening_entry){ route, bound };
     else
@@ -164,10 +185,11 @@ struct listening *listening_open(const struct proxy_settings *settings,
     }
     for (size_t i = 0; i < settings->route_count; i++) {
         const struct route_settings *route = &settings->routes[i];
+        const struct wish wish = { &route->listener, settings_user(settings), workers };
 
         for (size_t n = 0; n < route->listener.bind_address.count; n++)
-            open_address(listening, route, route->listener.bind_address.items[n], before,
-                         workers, problems);
+            open_address(listening, route, route->listener.bind_address.items[n], before, &wish,
+                         problems);
     }
     if (problems->error_count == errors)
         return listening;
@@ -183,6 +205,22 @@ void listening_close(struct listening *listening)
         release(listening->entries[--listening->count].bound);
     free(listening->entries);
     free(listening);
+}
+
+void listening_warn_of_leftovers(const struct listening *listening,
+                                 struct conf_problems   *problems)
+{
+    for (size_t i = 0; i < listening->count; i++) {
+        const struct address *address = &listening->entries[i].bound->address;
+        char                  text[ADDRESS_TEXT];
+
+        if (address_is_unix(address) && !socket_may_unlink(address))
+            settings_problem(problems, true, listening->entries[i].route,
+                             "listener.bind_address",
+                             "%s stays behind at the end, since the user may not write to its "
+                             "folder; give the folder to the user",
+                             address_format(address, text));
+    }
 }
 
 int listening_fd(const struct listening_entry *entry, unsigned worker)

@@ -34,6 +34,10 @@ struct listening *listening_open(const struct proxy_settings *settings,
 /* Closes every socket that no other listening holds; no loop accepts from them any more. */
 void listening_close(struct listening *listening); /* NULL is fine */
 
+/* Warns of Unix sockets whose files this process cannot remove at the end. */
+void listening_warn_of_leftovers(const struct listening *listening,
+                                 struct conf_problems   *problems);
+
 /* The socket for one worker, and whether others accept from it too. */
 int  listening_fd(const struct listening_entry *entry, unsigned worker);
 bool listening_is_shared(const struct listening_entry *entry);

@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "proxy/server.h"
 
-#include "io/socket.h"
 #include "proxy/describe.h"
-#include "proxy/listening.h"
+#include "proxy/launch.h"
 #include "proxy/station.h"
-#include "runtime/privileges.h"
 #include "runtime/signals.h"
 #include "tls/context.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define OWN_FILES 64 /* descriptors beside those of connections */
 
 struct server {
     const struct settings_source *source;
@@ -35,28 +31,11 @@ struct post {
     struct loop_task empty; /* posted to the control loop */
 };
 
-/* What a reload must be able to read is read as the user that reads it then. */
-static bool become_user(const struct proxy_settings *settings, struct conf_problems *problems)
-{
-    struct failure why = { 0 };
-
-    if (settings->user == NULL || privileges_become(settings->user, &why) == FAIL_NONE)
-        return true;
-    conf_problem_add(problems, false, 0, "user: %s%s%s", why.text,
-                     why.hint[0] != '\0' ? "; " : "", why.hint);
-    return false;
-}
-
 bool server_check(const struct settings_source *source, struct conf_problems *problems,
                   struct buf *report)
 {
-    struct proxy_settings *settings = settings_load(source, problems);
-    struct generation     *generation = NULL;
+    struct generation *generation = launch_check(source, problems);
 
-    if (settings != NULL && become_user(settings, problems))
-        generation = generation_new(settings, NULL, problems);
-    else
-        settings_free(settings);
     if (generation == NULL)
         return false;
     describe_generation(generation, report);
@@ -66,45 +45,11 @@ bool server_check(const struct settings_source *source, struct conf_problems *pr
 
 /* ---- the beginning ---- */
 
-/* Two sockets a session, and one for each that has not logged in yet. */
-static void raise_open_files(const struct proxy_settings *settings,
-                             struct conf_problems        *problems)
+static void complain_of_log(const struct generation *generation, const struct failure *why,
+                            struct conf_problems *problems)
 {
-    uint64_t wanted = OWN_FILES, limit;
-
-    for (size_t i = 0; i < settings->route_count; i++)
-        wanted += 2 * settings->routes[i].limits.max_connections;
-    limit = socket_raise_open_files(wanted);
-    if (limit < wanted)
-        conf_problem_add(problems, true, 0,
-                         "limits.max_connections needs %llu open files, but the limit is %llu; "
-                         "raise it (ulimit -n, LimitNOFILE=) or lower max_connections",
-                         (unsigned long long)wanted, (unsigned long long)limit);
-}
-
-static unsigned worker_count(const struct proxy_settings *settings)
-{
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
-    if (settings->workers > 0)
-        return (unsigned)settings->workers;
-    return cpus > 0 ? (unsigned)cpus : 1;
-}
-
-/* PGTLS_LOG overrides the file. */
-static bool read_log_options(struct log_options *out, const struct proxy_settings *settings,
-                             struct conf_problems *problems)
-{
-    const char    *override = getenv("PGTLS_LOG");
-    struct failure why = { 0 };
-
-    *out = (struct log_options){ .format = (enum log_format)settings->log_format,
-                                 .file = settings->log_file };
-    if (log_levels_parse(&out->levels, override != NULL ? override : settings->log_level,
-                         &why) == FAIL_NONE)
-        return true;
-    conf_problem_add(problems, false, 0, "PGTLS_LOG: %s; %s", why.text, why.hint);
-    return false;
+    settings_top_problem(problems, false, generation->settings, "log_file", "%s%s%s", why->text,
+                         why->hint[0] != '\0' ? "; " : "", why->hint);
 }
 
 static bool start_log(struct server *server, struct conf_problems *problems)
@@ -112,31 +57,24 @@ static bool start_log(struct server *server, struct conf_problems *problems)
     struct failure     why = { 0 };
     struct log_options options;
 
-    if (!read_log_options(&options, server->generation->settings, problems))
+    if (!launch_log_options(&options, server->generation->settings, problems))
         return false;
     server->log = log_new(&options, &why);
     if (server->log == NULL)
-        conf_problem_add(problems, false, 0, "log_file: %s", why.text);
+        complain_of_log(server->generation, &why, problems);
     return server->log != NULL;
 }
 
-/* Addresses first, since a port below 1024 may need root; everything else as the user. */
 static bool load(struct server *server, struct conf_problems *problems)
 {
-    struct proxy_settings *settings = settings_load(server->source, problems);
+    struct launch launch;
 
-    if (settings == NULL)
+    if (!launch_start(&launch, server->source, problems))
         return false;
-    server->worker_count = worker_count(settings);
-    server->listening = listening_open(settings, NULL, server->worker_count, problems);
-    raise_open_files(settings, problems);
-    if (!become_user(settings, problems)) {
-        settings_free(settings);
-        return false;
-    }
-    server->generation = generation_new(settings, NULL, problems);
-    return server->generation != NULL && server->listening != NULL &&
-           start_log(server, problems);
+    server->worker_count = launch.worker_count;
+    server->listening = launch.listening;
+    server->generation = launch.generation;
+    return start_log(server, problems);
 }
 
 struct server *server_new(const struct settings_source *source, struct conf_problems *problems)
@@ -221,18 +159,25 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+static void refuse_change(const struct generation *next, const char *setting,
+                          struct conf_problems *problems)
+{
+    settings_top_problem(problems, false, next->settings, setting,
+                         "cannot change while the proxy runs; restart it");
+}
+
 /* What a running process cannot change. */
 static void check_fixed(const struct server *server, const struct generation *next,
                         struct conf_problems *problems)
 {
-    static const char *const text = "cannot change while the proxy runs; restart it";
+    const struct proxy_settings *now = server->generation->settings;
 
-    if (worker_count(next->settings) != server->worker_count)
-        conf_problem_add(problems, false, 0, "workers: %s", text);
-    if (!same_text(next->settings->user, server->generation->settings->user))
-        conf_problem_add(problems, false, 0, "user: %s", text);
-    if (next->settings->event_loop != server->generation->settings->event_loop)
-        conf_problem_add(problems, false, 0, "event_loop: %s", text);
+    if (launch_worker_count(next->settings) != server->worker_count)
+        refuse_change(next, "workers", problems);
+    if (!same_text(settings_user(next->settings), settings_user(now)))
+        refuse_change(next, "user", problems);
+    if (next->settings->event_loop != now->event_loop)
+        refuse_change(next, "event_loop", problems);
 }
 
 static bool prepare_all(struct server *server, struct generation *next,
@@ -275,11 +220,11 @@ static bool configure_log(struct server *server, const struct generation *next,
     struct failure     why = { 0 };
     struct log_options options;
 
-    if (!read_log_options(&options, next->settings, problems))
+    if (!launch_log_options(&options, next->settings, problems))
         return false;
     if (log_configure(server->log, &options, &why) == FAIL_NONE)
         return true;
-    conf_problem_add(problems, false, 0, "log_file: %s", why.text);
+    complain_of_log(next, &why, problems);
     return false;
 }
 
@@ -295,6 +240,7 @@ static bool try_reload(struct server *server, struct conf_problems *problems)
             listening_open(next->settings, server->listening, server->worker_count, problems);
     if (listening != NULL && prepare_all(server, next, problems)) {
         if (configure_log(server, next, problems)) {
+            launch_raise_open_files(next->settings, problems);
             commit_all(server, next, listening);
             return true;
         }
@@ -309,10 +255,14 @@ static bool try_reload(struct server *server, struct conf_problems *problems)
 /* A log rotation needs the file opened again, whatever the configuration is like. */
 static void reopen_log(struct server *server)
 {
-    struct failure why = { 0 };
+    struct failure  why = { 0 };
+    struct log_line line;
 
-    if (log_reopen(server->log, &why) != FAIL_NONE)
-        log_simple(server, EVENT_RELOAD_FAILED, "reason", why.text);
+    if (log_reopen(server->log, &why) == FAIL_NONE ||
+        !log_begin(&line, server->log, EVENT_LOG_FAILED))
+        return;
+    log_failure(&line, &why);
+    log_end(&line);
 }
 
 static void reload(struct server *server)
@@ -321,8 +271,7 @@ static void reload(struct server *server)
     bool                 is_done = try_reload(server, &problems);
     struct log_line      line;
 
-    if (!is_done)
-        reopen_log(server);
+    reopen_log(server);
     for (size_t i = 0; i < problems.count; i++)
         log_simple(server, is_done ? EVENT_RELOAD_WARNING : EVENT_RELOAD_FAILED, "reason",
                    problems.items[i].text);

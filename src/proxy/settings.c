@@ -29,6 +29,11 @@ void settings_free(struct proxy_settings *settings)
     free(settings);
 }
 
+const char *settings_user(const struct proxy_settings *settings)
+{
+    return settings->user == NULL || settings->user[0] == '\0' ? NULL : settings->user;
+}
+
 /* ---- where a setting is ---- */
 
 static enum settings_section section_of(const char *setting, const char **name)

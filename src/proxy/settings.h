@@ -142,6 +142,9 @@ struct proxy_settings *settings_load_text(const char *file, struct bytes text,
 
 void settings_free(struct proxy_settings *settings); /* NULL is fine */
 
+/* Whom the program becomes; NULL: it stays who it is. */
+const char *settings_user(const struct proxy_settings *settings);
+
 /* The line of a setting such as "listener.server_cert", or of its section where it is not
  * written, or else of its route. */
 int settings_line(const struct route_settings *route, const char *setting);

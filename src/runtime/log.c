@@ -30,7 +30,9 @@ struct log {
     atomic_int           format;
     size_t               queue_lines;
     char                *file; /* NULL: standard error */
-    int                  fd;
+    bool                 has_file;
+    int                  fd;      /* the writer's */
+    int                  next_fd; /* takes its place before the next line; -1: none */
     pthread_t            writer;
     pthread_mutex_t      lock;
     pthread_cond_t       work;
@@ -79,15 +81,28 @@ static void tell_dropped(struct log *log, uint64_t count)
     }
 }
 
+/* Only the writer closes what it writes to: nobody needs a descriptor more, or waits for it. */
+static void take_next_file(struct log *log)
+{
+    if (log->next_fd < 0)
+        return;
+    if (log->fd >= 0)
+        close(log->fd);
+    log->fd = log->next_fd;
+    log->next_fd = -1;
+}
+
 /* Takes all that waits; NULL when the log is stopping and nothing is left. */
-static struct queued_line *take_lines(struct log *log, uint64_t *newly_dropped, int *fd)
+static struct queued_line *take_lines(struct log *log, uint64_t *newly_dropped)
 {
     struct queued_line *lines;
 
     pthread_mutex_lock(&log->lock);
-    while (log->first == NULL && !log->stopping)
+    take_next_file(log);
+    while (log->first == NULL && !log->stopping) {
         pthread_cond_wait(&log->work, &log->lock);
-    *fd = dup(log->fd); /* a rotation may close it meanwhile */
+        take_next_file(log);
+    }
     lines = log->first;
     log->first = NULL;
     log->last = &log->first;
@@ -103,38 +118,43 @@ static void *writer_main(void *argument)
     struct log         *log = argument;
     struct queued_line *lines;
     uint64_t            dropped;
-    int                 fd;
 
-    while ((lines = take_lines(log, &dropped, &fd)) != NULL) {
-        write_lines(fd, lines);
-        close(fd);
+    while ((lines = take_lines(log, &dropped)) != NULL) {
+        write_lines(log->fd, lines);
         tell_dropped(log, dropped);
     }
-    close(fd);
     return NULL;
 }
 
+/* ---- files ---- */
+
+/* Without O_NONBLOCK the open of a FIFO would wait for its reader. */
 static enum fail open_file(const char *file, int *fd, struct failure *why)
 {
     if (file == NULL)
-        *fd = dup(STDERR_FILENO);
+        *fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     else
-        *fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-    if (*fd >= 0)
-        return FAIL_NONE;
-    return fail_errno(why, errno, "cannot open the log %s", file != NULL ? file : "stderr");
+        *fd =
+            open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+    if (*fd < 0) {
+        if (errno == EACCES)
+            fail_hint(why, "uid %u must be able to write to it, and to its folder",
+                      (unsigned)geteuid());
+        return fail_errno(why, errno, "cannot open %s", file != NULL ? file : "standard error");
+    }
+    if (file != NULL)
+        fcntl(*fd, F_SETFL, O_APPEND);
+    return FAIL_NONE;
 }
 
 static void set_fd(struct log *log, int fd)
 {
-    int old;
-
     pthread_mutex_lock(&log->lock);
-    old = log->fd;
-    log->fd = fd;
+    if (log->next_fd >= 0)
+        close(log->next_fd);
+    log->next_fd = fd;
+    pthread_cond_signal(&log->work);
     pthread_mutex_unlock(&log->lock);
-    if (old >= 0)
-        close(old);
 }
 
 enum fail log_reopen(struct log *log, struct failure *why)
@@ -150,29 +170,54 @@ enum fail log_reopen(struct log *log, struct failure *why)
     return rc;
 }
 
-enum fail log_configure(struct log *log, const struct log_options *options, struct failure *why)
+/* NULL: standard error, or out of memory. */
+static char *copy_name(const char *file)
 {
-    bool      has_file = options->file != NULL && options->file[0] != '\0';
-    char     *file = has_file ? strdup(options->file) : NULL;
-    int       fd = -1;
-    enum fail rc = has_file && file == NULL ? fail(why, FAIL_MEMORY, "out of memory")
-                                            : open_file(file, &fd, why);
+    return file != NULL && file[0] != '\0' ? strdup(file) : NULL;
+}
 
+static bool is_same_file(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static enum fail change_file(struct log *log, const char *name, struct failure *why)
+{
+    char     *file = copy_name(name);
+    int       fd = -1;
+    enum fail rc = FAIL_NONE;
+
+    if (file == NULL && name != NULL && name[0] != '\0')
+        return fail(why, FAIL_MEMORY, "out of memory");
+    if (!log->has_file || !is_same_file(log->file, file))
+        rc = open_file(file, &fd, why);
     if (rc != FAIL_NONE) {
         free(file);
         return rc;
     }
+    free(log->file);
+    log->file = file;
+    log->has_file = true;
+    if (fd >= 0)
+        set_fd(log, fd);
+    return FAIL_NONE;
+}
+
+enum fail log_configure(struct log *log, const struct log_options *options, struct failure *why)
+{
+    enum fail rc = change_file(log, options->file, why);
+
+    if (rc != FAIL_NONE)
+        return rc;
     for (int event = 0; event < EVENT_COUNT; event++)
         atomic_store(&log->levels[event], (int)options->levels.of[event]);
     atomic_store(&log->format, (int)options->format);
-    free(log->file);
-    log->file = file;
-    set_fd(log, fd);
     return FAIL_NONE;
 }
 
 static struct log *give_up(struct log *log)
 {
+    take_next_file(log);
     if (log->fd >= 0)
         close(log->fd);
     pthread_cond_destroy(&log->work);
@@ -191,7 +236,7 @@ struct log *log_new(const struct log_options *options, struct failure *why)
         (void)fail(why, FAIL_MEMORY, "out of memory");
         return NULL;
     }
-    log->fd = -1;
+    log->fd = log->next_fd = -1;
     log->queue_lines = options->queue_lines != 0 ? options->queue_lines : QUEUE_LINES;
     log->last = &log->first;
     pthread_mutex_init(&log->lock, NULL);

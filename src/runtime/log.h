@@ -39,6 +39,7 @@ enum log_event {
     EVENT_CHANNEL_BINDING,
     EVENT_ROUTE_FAILED,
     EVENT_LOG_DROPPED,
+    EVENT_LOG_FAILED,
     EVENT_COUNT,
 };
 
@@ -74,7 +75,10 @@ struct log_options {
 struct log *log_new(const struct log_options *options, struct failure *why);
 void        log_free(struct log *log); /* writes what waits, then stops the writer */
 
-/* Other levels, format and file from the next line on; the queue stays as it is. */
+/*
+ * Other levels, format and file from the next line on; the queue stays as it is.  A file of
+ * another name must open, or nothing changes; the same one is not touched: see log_reopen().
+ */
 enum fail log_configure(struct log *log, const struct log_options *options,
                         struct failure *why) WARN_UNUSED;
 

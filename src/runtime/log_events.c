@@ -44,6 +44,8 @@ static const struct log_event_row rows[EVENT_COUNT] = {
     [EVENT_ROUTE_FAILED] = { "route.failed", LOG_ERROR, "A route cannot serve." },
     [EVENT_LOG_DROPPED] = { "log.dropped", LOG_WARN,
                             "Lines were dropped because the log was not written fast enough." },
+    [EVENT_LOG_FAILED] = { "log.failed", LOG_WARN,
+                           "The log file could not be opened again; the old one goes on." },
 };
 
 const struct log_event_row *log_event_row(enum log_event event)

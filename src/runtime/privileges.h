@@ -8,9 +8,9 @@
 #include "base/fail.h"
 
 /*
- * Takes the user's id, group and supplementary groups, for good, in every thread.
- * Nothing to do where the process runs as that user already; a failure where it
- * is not root.
+ * Takes the user's id, group and supplementary groups, for good: no program that is run from
+ * here on gains rights.  Before any other thread is there.  FAIL_REFUSED where the process is
+ * neither root nor that user, FAIL_CONFIG where there is no such user.
  */
 enum fail privileges_become(const char *user, struct failure *why) WARN_UNUSED;
 
