@@ -34,9 +34,12 @@ static const struct state_rule {
                                   TO(RESOLVING) | TO(CONNECTING) | TO(ASKING) |
                                       TO(BACKEND_TLS) | TO(LOGIN) | TO(CANCELLING) | ANY_END,
                                   LIMIT(connect_timeout) },
-    [CONVERSATION_ASKING] = { "asking", TO(BACKEND_TLS) | TO(LOGIN) | TO(CANCELLING) | ANY_END,
+    [CONVERSATION_ASKING] = { "asking",
+                              TO(CONNECTING) | TO(BACKEND_TLS) | TO(LOGIN) | TO(CANCELLING) |
+                                  ANY_END,
                               LIMIT(handshake_timeout) },
-    [CONVERSATION_BACKEND_TLS] = { "backend-tls", TO(LOGIN) | TO(CANCELLING) | ANY_END,
+    [CONVERSATION_BACKEND_TLS] = { "backend-tls",
+                                   TO(CONNECTING) | TO(LOGIN) | TO(CANCELLING) | ANY_END,
                                    LIMIT(handshake_timeout) },
     [CONVERSATION_LOGIN] = { "login", TO(CONNECTING) | TO(RELAYING) | ANY_END,
                              LIMIT(login_timeout) },

@@ -31,17 +31,42 @@ static void tell_client(struct conversation *c, enum end_reason reason)
     conversation_refuse(c, reason, "08001", "could not connect to the database server", hint);
 }
 
+/* The next address is tried once this socket is closed. */
+static void leave_address(struct conversation *c)
+{
+    conversation_move(c, CONVERSATION_CONNECTING);
+    pump_close(&c->backend, false);
+}
+
+/*
+ * A session ends with the first server that answers badly.  A cancel request goes on: which one
+ * of several has the session is not known, and where it fits none it does nothing.
+ */
+static void end_attempt(struct conversation *c, const struct failure *why,
+                        enum end_reason reason)
+{
+    bool has_answered = c->state == CONVERSATION_ASKING || c->state == CONVERSATION_BACKEND_TLS;
+
+    if (!c->approach->is_cancel || !has_answered) {
+        tell_client(c, reason);
+        return;
+    }
+    if (!failed(&c->approach->failure))
+        c->approach->failure = *why;
+    leave_address(c);
+}
+
 static void unreachable(struct conversation *c, const struct failure *why)
 {
     report_failure(c, EVENT_BACKEND_CONNECT_FAILED, conversation_state_name(c->state), why);
-    tell_client(c, END_BACKEND_UNREACHABLE);
+    end_attempt(c, why, END_BACKEND_UNREACHABLE);
 }
 
 static void handshake_failed(struct conversation *c, const struct failure *why)
 {
     pump_flush(&c->backend); /* an alert may wait */
     report_handshake_failed(c, false, why);
-    tell_client(c, END_BACKEND_TLS_FAILED);
+    end_attempt(c, why, END_BACKEND_TLS_FAILED);
 }
 
 /* ---- connecting ---- */
@@ -668,16 +693,6 @@ static void on_handshake_ended(struct conversation *c)
     handshake_failed(c, &why);
 }
 
-/*
- * The server has seen to the cancel request.  Which one of several has the session
- * is not known, and a request that fits no session does nothing: each gets it.
- */
-static void cancel_is_done(struct conversation *c)
-{
-    conversation_move(c, CONVERSATION_CONNECTING);
-    pump_close(&c->backend, false);
-}
-
 static void on_ended(struct pump *pump)
 {
     struct conversation *c = of_backend(pump);
@@ -690,7 +705,7 @@ static void on_ended(struct pump *pump)
         break;
     case CONVERSATION_BACKEND_TLS: on_handshake_ended(c); break;
     case CONVERSATION_LOGIN: on_login_ended(c); break;
-    case CONVERSATION_CANCELLING: cancel_is_done(c); break;
+    case CONVERSATION_CANCELLING: leave_address(c); break;
     case CONVERSATION_RELAYING: relaying_server_ended(c); break;
     default: break;
     }
@@ -756,7 +771,7 @@ void dialing_timed_out(struct conversation *c)
     } else if (c->state == CONVERSATION_CONNECTING) {
         give_up_address(c, 0);
     } else if (c->state == CONVERSATION_CANCELLING) {
-        cancel_is_done(c);
+        leave_address(c);
     } else if (c->state == CONVERSATION_BACKEND_TLS) {
         (void)fail(&why, FAIL_TIMEOUT,
                    "the handshake was not finished within handshake_timeout");

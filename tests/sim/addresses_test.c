@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* A backend of several addresses: which are tried, in which order, and when. */
 #include "harness/check.h"
-#include "sim/proxy_rig.h"
+#include "sim/talker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -338,6 +338,39 @@ static void a_server_that_sits_on_a_cancel_does_not_keep_it_from_the_others(void
     rig_stop(&rig);
 }
 
+/* One says N, one fails in the handshake: the third gets it. */
+static void a_server_that_fails_in_tls_does_not_keep_a_cancel_from_the_others(void **state)
+{
+    static const struct bytes answers[] = { BYTES_INIT("N"), BYTES_INIT("Sjunk, no TLS"),
+                                            BYTES_INIT("S") };
+    struct proxy_rig          rig;
+    struct talker             server;
+    struct sim_peer          *client;
+
+    rig_start_route(&rig, 1,
+                    &(struct rig_route){ .listener = "sslmode = \"disable\"",
+                                         .address = "[\"" A "\", \"" B "\", \"" C "\"]",
+                                         .backend = "sslmode = \"require\"" });
+    serve(&rig, SIM_ACCEPTS, SIM_ACCEPTS, SIM_ACCEPTS);
+    client = ask_to_cancel(&rig);
+    for (size_t i = 0; i < 3; i++) {
+        talker_init(&server, sim_accept(rig.loop, places[i]));
+        assert_non_null(server.wire);
+        assert_true(rig_got(server.wire, SSL_REQUEST));
+        sim_write(server.wire, answers[i]);
+        if (i == 2)
+            talker_start_tls(&server, sim_server_engine(sim_pki()->good.server, NULL));
+        talkers_settle(rig.loop, &server, NULL);
+        assert_int_equal(sim_saw_end(client), false);
+    }
+    assert_true(talker_heard(&server, CANCEL_WIRE));
+    talker_finish(&server);
+    talkers_settle(rig.loop, &server, NULL);
+    expect_done(&rig, client);
+    talker_fini(&server);
+    rig_stop(&rig);
+}
+
 static void a_cancel_goes_where_its_session_is_even_if_that_failed_lately(void **state)
 {
     struct proxy_rig rig;
@@ -403,9 +436,13 @@ int main(void)
         cmocka_unit_test(a_cancel_for_nobody_knows_whom_goes_to_each_address_in_turn),
         cmocka_unit_test(a_cancel_passes_over_dead_addresses_and_tries_those_held_back_once),
         cmocka_unit_test(a_server_that_sits_on_a_cancel_does_not_keep_it_from_the_others),
+        cmocka_unit_test(a_server_that_fails_in_tls_does_not_keep_a_cancel_from_the_others),
         cmocka_unit_test(a_cancel_goes_where_its_session_is_even_if_that_failed_lately),
         cmocka_unit_test(connections_come_from_each_source_address_in_turn),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failures = cmocka_run_group_tests(tests, NULL, NULL);
+
+    sim_pki_free();
+    return failures;
 }
