@@ -192,12 +192,29 @@ static enum fail check_selected_alpn(struct tls_engine *engine)
     return fail(engine->failure, FAIL_TLS, "the server selected no protocol (ALPN)");
 }
 
+static void empty(struct stack_st_X509 *certificates)
+{
+    X509 *certificate;
+
+    while (certificates != NULL && (certificate = sk_X509_pop(certificates)) != NULL)
+        X509_free(certificate);
+}
+
+/* OpenSSL keeps the peer's chain twice, for as long as the connection: 4 KB for each
+ * certificate in it.  Only the leaf is asked for from here on, and that it holds apart. */
+static void forget_chains(struct tls_engine *engine)
+{
+    empty(SSL_get_peer_cert_chain(engine->ssl));
+    empty(SSL_get0_verified_chain(engine->ssl));
+}
+
 static enum tls_verdict finish_handshake(struct tls_engine *engine)
 {
     if (tls_facts_collect(engine) != FAIL_NONE || check_name(engine) != FAIL_NONE ||
         check_selected_alpn(engine) != FAIL_NONE)
         return tls_engine_fail(engine);
     forget_names(engine);
+    forget_chains(engine);
     free(engine->failure);
     engine->failure = NULL;
     engine->state = ENGINE_OPEN;
