@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "proxy/generation.h"
 
+#include "io/clock.h"
+#include "x509/certificate.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +33,47 @@ static void load_routes(struct generation *generation, const struct generation *
             problems);
 }
 
+/* ---- certificates that take the place of others ---- */
+
+static bool has_expired(const struct tls_policy *policy, int64_t now)
+{
+    const struct identity *identity =
+        policy != NULL ? tls_policy_options(policy)->identity : NULL;
+
+    return identity != NULL && identity_facts(identity)->not_after < now;
+}
+
+static bool is_valid(const struct tls_policy *policy, int64_t now)
+{
+    return policy != NULL && tls_policy_options(policy)->identity != NULL &&
+           !has_expired(policy, now);
+}
+
+static void refuse_expired(const struct route *before, const struct route *route,
+                           struct conf_problems *problems)
+{
+    static const char *const text =
+        "the certificate has expired, and the one that is served has not; renew it";
+    int64_t now = (int64_t)(clock_wall_us() / 1000000);
+
+    if (is_valid(before->client_policy, now) && has_expired(route->client_policy, now))
+        settings_problem(problems, false, route->settings, "listener.server_cert", "%s", text);
+    if (is_valid(before->backend_policy, now) && has_expired(route->backend_policy, now))
+        settings_problem(problems, false, route->settings, "backend.client_cert", "%s", text);
+}
+
+static void refuse_to_expire(const struct generation *generation,
+                             const struct generation *before, struct conf_problems *problems)
+{
+    for (size_t i = 0; i < generation->settings->route_count; i++) {
+        const struct route *route = generation->routes[i];
+        const struct route *served = generation_route(before, route->settings->name);
+
+        if (served != NULL)
+            refuse_expired(served, route, problems);
+    }
+}
+
 struct generation *generation_new(struct proxy_settings   *settings,
                                   const struct generation *before,
                                   struct conf_problems    *problems)
@@ -45,6 +89,8 @@ struct generation *generation_new(struct proxy_settings   *settings,
     generation->number = before != NULL ? before->number + 1 : 1;
     generation->settings = settings;
     load_routes(generation, before, problems);
+    if (before != NULL && problems->error_count == 0)
+        refuse_to_expire(generation, before, problems);
     if (problems->error_count == 0)
         return generation;
     free_generation(generation);

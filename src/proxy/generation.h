@@ -19,7 +19,8 @@ struct generation {
 
 /*
  * Reads `source` and everything it names.  `before` is the generation that serves
- * until now, or NULL.  NULL: `problems` says why; every route is tried, so that one
+ * until now, or NULL; a certificate of its own that is valid is not replaced by an expired
+ * one.  NULL: `problems` says why; every route is tried, so that one
  * run tells all of them.
  */
 struct generation *generation_load(const struct settings_source *source,

@@ -151,8 +151,11 @@ void settings_problem(struct conf_problems *problems, bool is_warning,
     if (is_default && is_told_already(problems, text))
         return;
     before = conf_problems_in(problems, place_name(route, setting, set_name));
-    conf_problem_add(problems, is_warning, settings_line(route, setting), "route \"%s\": %s",
-                     route->name, text);
+    if (found_line(route, setting) < 0)
+        conf_problem_add(problems, is_warning, 0, "%s", what);
+    else
+        conf_problem_add(problems, is_warning, settings_line(route, setting),
+                         "route \"%s\": %s", route->name, text);
     conf_problems_in(problems, before);
 }
 
@@ -172,6 +175,9 @@ void settings_top_problem(struct conf_problems *problems, bool is_warning,
     if (line < 0)
         settings_override_name(set_name, settings->sets[-1 - line]);
     before = conf_problems_in(problems, line < 0 ? set_name : settings->file);
-    conf_problem_add(problems, is_warning, line < 0 ? 0 : line, "%s: %s", setting, text);
+    if (line < 0)
+        conf_problem_add(problems, is_warning, 0, "%s", text);
+    else
+        conf_problem_add(problems, is_warning, line, "%s: %s", setting, text);
     conf_problems_in(problems, before);
 }
