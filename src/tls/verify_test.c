@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "harness/check.h"
+#include "harness/raw_client.h"
 #include "harness/tls_pair.h"
 #include "tls/engine.h"
 
@@ -288,6 +289,43 @@ static void without_verification_any_server_will_do_and_is_not_called_verified(v
     tls_pair_fini(&pair);
 }
 
+/* What a client shows to a server that verifies; it has no scruples of its own. */
+static void assert_client_refused(const struct cert_spec *spec, int alert, const char *text,
+                                  const char *hint)
+{
+    struct cert        cert = cert_make(spec, &pki.issuing);
+    struct tls_engine *server =
+        tls_pair_engine(&(struct tls_policy_options){ .role = TLS_SERVER,
+                                                      .peer_check = TLS_PEER_CHAIN,
+                                                      .identity = pki.server,
+                                                      .trust = pki.trust },
+                        &(struct tls_engine_options){ .wall_s = CERTS_NOW });
+    struct tls_side   side = { .engine = server };
+    struct raw_client client;
+
+    raw_client_init(&client);
+    SSL_set_security_level(client.ssl, 0);
+    assert_int_equal(SSL_use_cert_and_key(client.ssl, cert.x509, cert.key, NULL, 1), 1);
+    assert_int_equal(SSL_add1_chain_cert(client.ssl, pki.issuing.x509), 1);
+    raw_client_shake(&client, server, SIZE_MAX);
+    side.verdict = client.server;
+    assert_tells(&side, text, hint);
+    assert_int_equal(client.alert, alert);
+    raw_client_fini(&client);
+    tls_engine_free(server);
+    cert_free(&cert);
+}
+
+static void weak_keys_and_unknown_critical_extensions_are_refused(void **state)
+{
+    assert_client_refused(&(struct cert_spec){ .common_name = "w", .is_weak = true }, 42,
+                          "EE certificate key too weak (depth 0", "security level");
+    assert_client_refused(&(struct cert_spec){ .common_name = "o", .is_odd = true }, 46,
+                          "unhandled critical extension (depth 0", "nobody here understands");
+    assert_client_refused(&(struct cert_spec){ .common_name = "s", .usage = "serverAuth" }, 43,
+                          "purpose", "clientAuth");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +336,7 @@ int main(void)
         cmocka_unit_test(dates_are_judged_by_the_time_that_is_told),
         cmocka_unit_test(only_the_expired_certificate_is_blamed),
         cmocka_unit_test(a_certificate_for_the_other_purpose_is_refused),
+        cmocka_unit_test(weak_keys_and_unknown_critical_extensions_are_refused),
         cmocka_unit_test(a_peer_that_sends_no_intermediate_is_refused_with_a_hint),
         cmocka_unit_test(an_intermediate_alone_is_no_anchor),
         cmocka_unit_test(a_leaf_is_no_ca_for_another),

@@ -19,13 +19,13 @@ static enum fail check_owner_and_mode(const char *file, const struct stat *st,
     if (st->st_uid != 0 && st->st_uid != geteuid()) {
         fail_hint(why, "chown it to the user that pgtls runs as, or to root");
         return fail(why, FAIL_CERT,
-                    "private key file %s must be owned by uid %u or root, not by uid %u", file,
+                    "key file %s must be owned by uid %u or root, not by uid %u", file,
                     (unsigned)geteuid(), (unsigned)st->st_uid);
     }
     if ((st->st_mode & forbidden) != 0) {
         fail_hint(why, "chmod 0600, or 0640 if root owns it");
-        return fail(why, FAIL_CERT, "private key file %s has group or world access (mode %04o)",
-                    file, (unsigned)(st->st_mode & 07777));
+        return fail(why, FAIL_CERT, "key file %s has group or world access (mode %04o)", file,
+                    (unsigned)(st->st_mode & 07777));
     }
     return FAIL_NONE;
 }

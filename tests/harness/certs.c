@@ -37,6 +37,20 @@ static void add_extension(X509 *x509, int nid, const char *value)
     X509_EXTENSION_free(extension);
 }
 
+static void add_odd_extension(X509 *x509)
+{
+    ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
+    ASN1_OBJECT       *kind = OBJ_txt2obj("1.3.6.1.4.1.99999.1", 1);
+    X509_EXTENSION    *extension;
+
+    ASN1_OCTET_STRING_set(value, (const unsigned char *)"\x05\x00", 2);
+    extension = X509_EXTENSION_create_by_OBJ(NULL, kind, 1, value);
+    must(extension != NULL && X509_add_ext(x509, extension, -1) == 1, "odd extension");
+    X509_EXTENSION_free(extension);
+    ASN1_OCTET_STRING_free(value);
+    ASN1_OBJECT_free(kind);
+}
+
 static void set_dates(X509 *x509, const struct cert_spec *spec)
 {
     int64_t from = spec->not_before != 0 ? spec->not_before : CERTS_NOW - HALF_A_YEAR;
@@ -60,7 +74,9 @@ struct cert cert_make(const struct cert_spec *spec, const struct cert *issuer)
     struct cert cert = { .x509 = X509_new() };
     X509_NAME  *subject = X509_get_subject_name(cert.x509);
 
-    cert.key = spec->is_rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
+    cert.key = spec->is_weak  ? EVP_RSA_gen(1024)
+               : spec->is_rsa ? EVP_RSA_gen(2048)
+                              : EVP_EC_gen("P-256");
     must(cert.x509 != NULL && cert.key != NULL, "new");
     X509_set_version(cert.x509, X509_VERSION_3);
     ASN1_INTEGER_set(X509_get_serialNumber(cert.x509), ++serial);
@@ -78,6 +94,8 @@ struct cert cert_make(const struct cert_spec *spec, const struct cert *issuer)
         add_extension(cert.x509, NID_ext_key_usage, spec->usage);
     if (spec->names != NULL)
         add_extension(cert.x509, NID_subject_alt_name, spec->names);
+    if (spec->is_odd)
+        add_odd_extension(cert.x509);
     sign(&cert, issuer);
     return cert;
 }

@@ -29,6 +29,8 @@ struct cert_spec {
     const char *usage;       /* "serverAuth", "clientAuth"; NULL: not said */
     bool        is_ca;
     bool        is_rsa;     /* 2048 bits; otherwise ECDSA P-256 */
+    bool        is_weak;    /* RSA of 1024 bits */
+    bool        is_odd;     /* with a critical extension that nobody knows */
     int64_t     not_before; /* 0: half a year before CERTS_NOW */
     int64_t     not_after;  /* 0: half a year after it */
 };
