@@ -361,7 +361,9 @@ static void a_server_that_fails_in_tls_does_not_keep_a_cancel_from_the_others(vo
         if (i == 2)
             talker_start_tls(&server, sim_server_engine(sim_pki()->good.server, NULL));
         talkers_settle(rig.loop, &server, NULL);
-        assert_int_equal(sim_saw_end(client), false);
+        assert_false(sim_saw_end(client));
+        if (i < 2)
+            talker_fini(&server);
     }
     assert_true(talker_heard(&server, CANCEL_WIRE));
     talker_finish(&server);
