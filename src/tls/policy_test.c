@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "tls/policy.h"
 
+#include "harness/alloc.h"
 #include "harness/check.h"
 #include "harness/tls_pair.h"
 #include "tls/context.h"
@@ -153,6 +154,56 @@ static void workers_share_policies_but_no_contexts(void **state)
     }
 }
 
+static struct tls_engine *make_all(struct failure *why)
+{
+    static const char *const name = "a";
+    struct tls_host          host = { &name, 1, NULL };
+    struct tls_hosts        *hosts = NULL;
+    struct tls_context      *context = NULL;
+    struct tls_engine       *engine = NULL;
+
+    host.policy = tls_policy_new(&(struct tls_policy_options){ .role = TLS_SERVER,
+                                                               .identity = pki.server,
+                                                               .min_protocol = "TLSv1.2",
+                                                               .max_protocol = "TLSv1.3",
+                                                               .ciphers = "ECDHE+AESGCM",
+                                                               .groups = "P-256" },
+                                 why);
+    if (host.policy != NULL)
+        hosts = tls_hosts_new(&host, 1, why);
+    if (hosts != NULL)
+        context = tls_context_new_for_hosts(hosts, why);
+    if (context != NULL)
+        engine = tls_engine_new(
+            context,
+            &(struct tls_engine_options){ .alpn = "postgresql", .alpn_required = true }, why);
+    tls_context_release(context);
+    tls_hosts_release(hosts);
+    tls_policy_release(host.policy);
+    return engine;
+}
+
+static void making_fails_cleanly_when_memory_runs_out(void **state)
+{
+    unsigned n;
+
+    for (n = 1; n < 100; n++) {
+        struct failure     why = { 0 };
+        struct tls_engine *engine;
+
+        alloc_fail_at(n);
+        engine = make_all(&why);
+        if (!alloc_has_failed()) {
+            assert_non_null(engine);
+            tls_engine_free(engine);
+            break;
+        }
+        assert_null(engine);
+        assert_int_equal(why.kind, FAIL_MEMORY);
+    }
+    assert_true(n > 14 && n < 100);
+}
+
 static void the_library_tells_its_version(void **state)
 {
     assert_int_equal(strncmp(tls_library_version(), "OpenSSL 3.", 10), 0);
@@ -165,6 +216,7 @@ int main(void)
         cmocka_unit_test(a_policy_holds_what_it_was_made_of),
         cmocka_unit_test(a_client_that_compares_names_must_be_told_one),
         cmocka_unit_test(workers_share_policies_but_no_contexts),
+        cmocka_unit_test(making_fails_cleanly_when_memory_runs_out),
         cmocka_unit_test(the_library_tells_its_version),
     };
 
