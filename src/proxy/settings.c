@@ -106,6 +106,22 @@ static const char *place_name(const struct route_settings *route, const char *se
                                                                  : route->file;
 }
 
+const char *settings_place(const struct route_settings *route, const char *setting,
+                           const struct route_settings *reader, char out[static SETTINGS_PLACE])
+{
+    char        set_name[OVERRIDE_NAME], reader_name[OVERRIDE_NAME];
+    const char *name = place_name(route, setting, set_name);
+    const char *reader_file = place_name(reader, setting, reader_name);
+
+    if (found_line(route, setting) < 0)
+        snprintf(out, SETTINGS_PLACE, "%s", name);
+    else if (strcmp(name, reader_file) == 0)
+        snprintf(out, SETTINGS_PLACE, "line %d", settings_line(route, setting));
+    else
+        snprintf(out, SETTINGS_PLACE, "%.200s:%d", name, settings_line(route, setting));
+    return out;
+}
+
 /* A default is wrong for many routes: one of them is enough. */
 static bool is_told_already(const struct conf_problems *problems, const char *text)
 {

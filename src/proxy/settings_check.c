@@ -619,6 +619,7 @@ static void refuse_doubles(struct claim *claims, size_t count, const char *setti
     qsort(claims, count, sizeof *claims, compare_claims);
     for (size_t i = 1; i < count; i++) {
         const struct claim *first = &claims[i - 1], *second = &claims[i];
+        char                place[SETTINGS_PLACE];
 
         if (strcmp(first->text, second->text) != 0)
             continue;
@@ -627,8 +628,9 @@ static void refuse_doubles(struct claim *claims, size_t count, const char *setti
                              "\"%s\" is in the list twice", second->text);
         else
             settings_problem(problems, false, second->route, setting,
-                             "\"%s\" is taken by route \"%s\" in line %d", second->text,
-                             first->route->name, settings_line(first->route, setting));
+                             "\"%s\" is taken by route \"%s\" in %s", second->text,
+                             first->route->name,
+                             settings_place(first->route, setting, second->route, place));
     }
 }
 

@@ -19,6 +19,7 @@ struct loading {
     struct proxy_settings        *settings;
     const struct settings_source *source;
     const struct toml_node       *defaults; /* or NULL */
+    bool                          has_bad_default;
     struct conf_problems         *problems;
     const char                   *main_file;
     const char                   *main_folder;
@@ -117,6 +118,8 @@ static void bind_defaults(const struct loading *loading, struct route_settings *
                   settings_section_of(route, section), route->lines[section].defaults);
     apply_to_defaults(loading, &quiet, section, settings_section_of(route, section),
                       route->lines[section].defaults);
+    if (quiet.error_count > 0 && !loading->has_bad_default)
+        say_out_of_memory(loading->problems);
     conf_problems_fini(&quiet);
 }
 
@@ -369,6 +372,7 @@ static void prove_section(const struct loading *loading, const struct toml_node 
 static void prove_defaults(struct loading *loading)
 {
     struct route_settings scratch = { 0 };
+    size_t                errors = loading->problems->error_count;
 
     if (loading->defaults != NULL && loading->defaults->type != TOML_TABLE) {
         conf_problem_add(loading->problems, false, loading->defaults->line,
@@ -384,6 +388,7 @@ static void prove_defaults(struct loading *loading)
                           scratch.lines[s].rows);
         conf_unbind(settings_section_table(s), settings_section_of(&scratch, s));
     }
+    loading->has_bad_default = loading->problems->error_count > errors;
 }
 
 static void check_log_level(const struct loading *loading)

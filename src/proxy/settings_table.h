@@ -23,6 +23,13 @@ bool settings_says(const struct route_settings *route, const char *setting);
  * itself has it or nobody. */
 bool settings_drop_default(struct route_settings *route, const char *setting);
 
+/* Where the setting of `route` is, for somebody who reads a problem of `reader`: "line 7",
+ * "FILE:7" or "--set PATH". */
+#define SETTINGS_PLACE 240
+const char *settings_place(const struct route_settings *route, const char *setting,
+                           const struct route_settings *reader,
+                           char                         out[static SETTINGS_PLACE]);
+
 extern const char *const settings_section_names[SECTION_COUNT]; /* NULL: the route itself */
 
 #endif
