@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct capture {
@@ -245,6 +246,79 @@ static void a_rotation_loses_nothing_and_goes_on_in_the_new_file(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* The text of a file, which is removed. */
+static void take_file(const char *path, char *out, size_t size)
+{
+    FILE  *file = fopen(path, "r");
+    size_t n;
+
+    assert_non_null(file);
+    n = fread(out, 1, size - 1, file);
+    out[n] = '\0';
+    fclose(file);
+    unlink(path);
+}
+
+static void say(struct log *log, uint64_t n)
+{
+    struct log_line line;
+
+    if (log_begin(&line, log, EVENT_CONNECTION_END)) {
+        log_number(&line, "n", n);
+        log_end(&line);
+    }
+}
+
+static void all_or_nothing_changes_while_it_runs(void **state)
+{
+    char               folder[] = "/tmp/pgtls-log-XXXXXX", first[64], second[64], text[1000];
+    struct log_options options = { .file = first };
+    struct failure     why = { 0 };
+    struct log        *log;
+
+    assert_non_null(mkdtemp(folder));
+    snprintf(first, sizeof first, "%s/first", folder);
+    snprintf(second, sizeof second, "%s/second", folder);
+    assert_int_equal(log_levels_parse(&options.levels, "info", &why), FAIL_NONE);
+    log = log_new(&options, &why);
+    assert_non_null(log);
+    say(log, 1);
+    options = (struct log_options){ .file = "/tmp/no-such-folder/log", .format = LOG_JSON };
+    assert_int_equal(log_levels_parse(&options.levels, "error", &why), FAIL_NONE);
+    assert_int_equal(log_configure(log, &options, &why), FAIL_IO);
+    assert_string_equal(why.text,
+                        "cannot open /tmp/no-such-folder/log: No such file or directory");
+    say(log, 2);
+    options.file = second;
+    assert_int_equal(log_configure(log, &options, &why), FAIL_NONE);
+    say(log, 3);
+    assert_int_equal(log_levels_parse(&options.levels, "info", &why), FAIL_NONE);
+    assert_int_equal(log_configure(log, &options, &why), FAIL_NONE);
+    say(log, 4);
+    log_free(log);
+    take_file(first, text, sizeof text);
+    assert_non_null(strstr(text, "n=1"));
+    take_file(second, text, sizeof text);
+    assert_null(strstr(text, "\"n\":3"));
+    assert_non_null(strstr(text, "\"n\":4"));
+    rmdir(folder);
+}
+
+static void a_pipe_without_a_reader_is_told_and_not_waited_for(void **state)
+{
+    char               path[] = "/tmp/pgtls-log-XXXXXX";
+    struct log_options options = { .file = path };
+    struct failure     why = { 0 };
+
+    assert_int_equal(log_levels_parse(&options.levels, "info", &why), FAIL_NONE);
+    close(mkstemp(path));
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_null(log_new(&options, &why));
+    assert_int_equal(why.kind, FAIL_IO);
+    unlink(path);
+}
+
 static void every_event_has_a_name_and_no_name_is_there_twice(void **state)
 {
     for (int a = 0; a < EVENT_COUNT; a++) {
@@ -268,6 +342,8 @@ int main(void)
         cmocka_unit_test(levels_go_by_part),
         cmocka_unit_test(what_is_not_a_level_or_a_part_is_told),
         cmocka_unit_test(a_rotation_loses_nothing_and_goes_on_in_the_new_file),
+        cmocka_unit_test(all_or_nothing_changes_while_it_runs),
+        cmocka_unit_test(a_pipe_without_a_reader_is_told_and_not_waited_for),
         cmocka_unit_test(every_event_has_a_name_and_no_name_is_there_twice),
     };
 
