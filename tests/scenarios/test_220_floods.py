@@ -175,6 +175,7 @@ def leave_nothing(start, listener, fake, certs, verified, warm_up, count):
         assert proxy.resident_kib() - warm < 8 * 1024, (proxy.resident_kib(), warm)
 
 
+@pytest.mark.thread
 def test_hundreds_of_liars_leave_nothing_behind(start, listener, fake, certs, verified):
     leave_nothing(start, listener, fake, certs, verified, 300, 600)
 

@@ -13,7 +13,13 @@ from peers.stream import free_port
 PEER = os.path.join(os.path.dirname(__file__), "..", "faults", "peer.py")
 BEFORE_THE_SERVER = ["accepted", "client-tls", "opening"]
 WITH_A_SERVER = ["asking", "backend-tls", "login", "idle", "busy", "copy out", "copy in", "ending"]
+QUICK = ["client-tls", "backend-tls", "idle", "copy out"]
 LATE_S = 8
+
+
+def places(names):
+    return [pytest.param(name, marks=[] if name in QUICK else pytest.mark.long, id=name)
+            for name in names]
 
 
 class Peer:
@@ -88,7 +94,7 @@ def wait_until(true, what):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("place", BEFORE_THE_SERVER + WITH_A_SERVER)
+@pytest.mark.parametrize("place", places(BEFORE_THE_SERVER + WITH_A_SERVER))
 def test_a_killed_client_is_forgotten(scene, place):
     proxy, client, server, before = scene(place)
     client.kill()
@@ -97,7 +103,7 @@ def test_a_killed_client_is_forgotten(scene, place):
     wait_until(lambda: proxy.descriptors() <= before, "the proxy keeps its sockets")
 
 
-@pytest.mark.parametrize("place", WITH_A_SERVER)
+@pytest.mark.parametrize("place", places(WITH_A_SERVER))
 def test_a_killed_server_ends_its_client(scene, place):
     proxy, client, server, before = scene(place)
     server.kill()
@@ -105,7 +111,7 @@ def test_a_killed_server_ends_its_client(scene, place):
     wait_until(lambda: proxy.descriptors() <= before, "the proxy keeps its sockets")
 
 
-@pytest.mark.parametrize("place", BEFORE_THE_SERVER + WITH_A_SERVER)
+@pytest.mark.parametrize("place", places(BEFORE_THE_SERVER + WITH_A_SERVER))
 def test_a_killed_proxy_ends_both(scene, place, request):
     proxy, client, server, _ = scene(place)
     proxy.process.kill()
