@@ -85,7 +85,11 @@ static void pass_ends_on(struct conversation *c)
 
 void relaying_client_ended(struct conversation *c)
 {
-    give_reason(c, c->client.leg.end == LEG_ENDED ? END_CLIENT_CLOSED : END_CLIENT_LOST);
+    /* behind Terminate a client may hang up as it likes: Java's ends TLS without close_notify
+     */
+    give_reason(c, c->client.leg.end == LEG_ENDED || relay_client_is_done(&c->relay)
+                       ? END_CLIENT_CLOSED
+                       : END_CLIENT_LOST);
     if (c->client.reset) {
         conversation_close(c, END_CLIENT_LOST);
         return;

@@ -2,6 +2,7 @@
 // The client that is node-postgres.  A case a line, its outcome a line: see run.py.
 // It has no sslmode of its own: its `ssl` option is false, or what Node's tls.connect takes.
 "use strict";
+require("node:dns").setDefaultResultOrder("ipv4first"); // the proxy listens on 127.0.0.1
 const fs = require("node:fs");
 const readline = require("node:readline");
 const { Client } = require("pg");
