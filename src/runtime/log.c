@@ -19,8 +19,10 @@
 
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
 
+/* A line; or, without text, the file that the lines behind it go to. */
 struct queued_line {
     struct queued_line *next;
+    int                 fd;
     size_t              len;
     char                text[];
 };
@@ -31,8 +33,7 @@ struct log {
     size_t               queue_lines;
     char                *file; /* NULL: standard error */
     bool                 has_file;
-    int                  fd;      /* the writer's */
-    int                  next_fd; /* takes its place before the next line; -1: none */
+    int                  fd; /* the writer's, who alone closes it; -1: none yet */
     pthread_t            writer;
     pthread_mutex_t      lock;
     pthread_cond_t       work;
@@ -60,12 +61,22 @@ static void write_all(int fd, const char *text, size_t len)
     }
 }
 
-static void write_lines(int fd, struct queued_line *line)
+static void change_fd(struct log *log, int fd)
+{
+    if (log->fd >= 0)
+        close(log->fd);
+    log->fd = fd;
+}
+
+static void write_lines(struct log *log, struct queued_line *line)
 {
     while (line != NULL) {
         struct queued_line *next = line->next;
 
-        write_all(fd, line->text, line->len);
+        if (line->len > 0)
+            write_all(log->fd, line->text, line->len);
+        else
+            change_fd(log, line->fd);
         free(line);
         line = next;
     }
@@ -81,28 +92,14 @@ static void tell_dropped(struct log *log, uint64_t count)
     }
 }
 
-/* Only the writer closes what it writes to: nobody needs a descriptor more, or waits for it. */
-static void take_next_file(struct log *log)
-{
-    if (log->next_fd < 0)
-        return;
-    if (log->fd >= 0)
-        close(log->fd);
-    log->fd = log->next_fd;
-    log->next_fd = -1;
-}
-
 /* Takes all that waits; NULL when the log is stopping and nothing is left. */
 static struct queued_line *take_lines(struct log *log, uint64_t *newly_dropped)
 {
     struct queued_line *lines;
 
     pthread_mutex_lock(&log->lock);
-    take_next_file(log);
-    while (log->first == NULL && !log->stopping) {
+    while (log->first == NULL && !log->stopping)
         pthread_cond_wait(&log->work, &log->lock);
-        take_next_file(log);
-    }
     lines = log->first;
     log->first = NULL;
     log->last = &log->first;
@@ -120,7 +117,7 @@ static void *writer_main(void *argument)
     uint64_t            dropped;
 
     while ((lines = take_lines(log, &dropped)) != NULL) {
-        write_lines(log->fd, lines);
+        write_lines(log, lines);
         tell_dropped(log, dropped);
     }
     return NULL;
@@ -147,14 +144,27 @@ static enum fail open_file(const char *file, int *fd, struct failure *why)
     return FAIL_NONE;
 }
 
-static void set_fd(struct log *log, int fd)
+static void append_line(struct log *log, struct queued_line *line)
 {
-    pthread_mutex_lock(&log->lock);
-    if (log->next_fd >= 0)
-        close(log->next_fd);
-    log->next_fd = fd;
+    *log->last = line;
+    log->last = &line->next;
     pthread_cond_signal(&log->work);
+}
+
+/* Takes the descriptor over, also on failure. */
+static enum fail set_fd(struct log *log, int fd, struct failure *why)
+{
+    struct queued_line *line = malloc(sizeof *line);
+
+    if (line == NULL) {
+        close(fd);
+        return fail(why, FAIL_MEMORY, "out of memory");
+    }
+    *line = (struct queued_line){ .fd = fd };
+    pthread_mutex_lock(&log->lock);
+    append_line(log, line);
     pthread_mutex_unlock(&log->lock);
+    return FAIL_NONE;
 }
 
 enum fail log_reopen(struct log *log, struct failure *why)
@@ -165,9 +175,7 @@ enum fail log_reopen(struct log *log, struct failure *why)
     if (log->file == NULL)
         return FAIL_NONE;
     rc = open_file(log->file, &fd, why);
-    if (rc == FAIL_NONE)
-        set_fd(log, fd);
-    return rc;
+    return rc == FAIL_NONE ? set_fd(log, fd, why) : rc;
 }
 
 /* NULL: standard error, or out of memory. */
@@ -191,6 +199,8 @@ static enum fail change_file(struct log *log, const char *name, struct failure *
         return fail(why, FAIL_MEMORY, "out of memory");
     if (!log->has_file || !is_same_file(log->file, file))
         rc = open_file(file, &fd, why);
+    if (fd >= 0)
+        rc = set_fd(log, fd, why);
     if (rc != FAIL_NONE) {
         free(file);
         return rc;
@@ -198,8 +208,6 @@ static enum fail change_file(struct log *log, const char *name, struct failure *
     free(log->file);
     log->file = file;
     log->has_file = true;
-    if (fd >= 0)
-        set_fd(log, fd);
     return FAIL_NONE;
 }
 
@@ -217,9 +225,8 @@ enum fail log_configure(struct log *log, const struct log_options *options, stru
 
 static struct log *give_up(struct log *log)
 {
-    take_next_file(log);
-    if (log->fd >= 0)
-        close(log->fd);
+    write_lines(log, log->first);
+    change_fd(log, -1);
     pthread_cond_destroy(&log->work);
     pthread_mutex_destroy(&log->lock);
     free(log->file);
@@ -236,7 +243,7 @@ struct log *log_new(const struct log_options *options, struct failure *why)
         (void)fail(why, FAIL_MEMORY, "out of memory");
         return NULL;
     }
-    log->fd = log->next_fd = -1;
+    log->fd = -1;
     log->queue_lines = options->queue_lines != 0 ? options->queue_lines : QUEUE_LINES;
     log->last = &log->first;
     pthread_mutex_init(&log->lock, NULL);
@@ -267,7 +274,7 @@ static void enqueue(struct log *log, const char *text, size_t len)
     struct queued_line *line = malloc(sizeof *line + len);
 
     if (line != NULL) {
-        *line = (struct queued_line){ .len = len };
+        *line = (struct queued_line){ .fd = -1, .len = len };
         memcpy(line->text, text, len);
     }
     pthread_mutex_lock(&log->lock);
@@ -275,10 +282,8 @@ static void enqueue(struct log *log, const char *text, size_t len)
         log->dropped++;
         free(line);
     } else {
-        *log->last = line;
-        log->last = &line->next;
-        if (log->queued++ == 0)
-            pthread_cond_signal(&log->work);
+        log->queued++;
+        append_line(log, line);
     }
     pthread_mutex_unlock(&log->lock);
 }
