@@ -56,8 +56,8 @@ void pgtls_tls_context_release(struct pgtls_tls_context *context); /* NULL is fi
 struct pgtls_tls_engine_options {
     size_t      size;
     const char *verify_name; /* clients with PGTLS_TLS_PEER_NAME: host to compare with */
-    const char *sni;         /* clients: name to announce (RFC 6066 3); NULL: none */
-    int64_t     wall_s;      /* seconds since 1970 by which certificates are judged */
+    const char *sni; /* clients: name to announce (RFC 6066 3); NULL or an IP address: none */
+    int64_t     wall_s; /* seconds since 1970 by which certificates are judged */
 };
 
 struct pgtls_tls_engine *pgtls_tls_engine_new(struct pgtls_tls_context              *context,

@@ -33,10 +33,6 @@ static bool load_files(const struct pgtls_tls_policy_options *from,
 {
     struct identity_files files = { .cert = from->cert_file, .key = from->key_file };
 
-    if (!from->cert_file != !from->key_file) {
-        fail(why, FAIL_CONFIG, "cert_file and key_file are needed together");
-        return false;
-    }
     if (from->cert_file && !(to->identity = identity_load(&files, why)))
         return false;
     return !from->ca_file || (to->trust = trust_load(from->ca_file, why));
@@ -45,7 +41,13 @@ static bool load_files(const struct pgtls_tls_policy_options *from,
 static bool demands_make_sense(const struct pgtls_tls_policy_options *options,
                                struct failure                        *why)
 {
-    if (options->role == PGTLS_TLS_SERVER && !options->cert_file)
+    if (options->role != PGTLS_TLS_SERVER && options->role != PGTLS_TLS_CLIENT)
+        fail(why, FAIL_CONFIG, "role is neither PGTLS_TLS_SERVER nor PGTLS_TLS_CLIENT");
+    else if (options->peer_check > PGTLS_TLS_PEER_NAME)
+        fail(why, FAIL_CONFIG, "peer_check is none of PGTLS_TLS_PEER_ANY, _CHAIN, _NAME");
+    else if (!options->cert_file != !options->key_file)
+        fail(why, FAIL_CONFIG, "cert_file and key_file are needed together");
+    else if (options->role == PGTLS_TLS_SERVER && !options->cert_file)
         fail(why, FAIL_CONFIG, "a server needs cert_file and key_file");
     else if (options->role == PGTLS_TLS_SERVER && options->peer_check == PGTLS_TLS_PEER_NAME)
         fail(why, FAIL_CONFIG, "PGTLS_TLS_PEER_NAME is for clients");

@@ -17,7 +17,12 @@ DESTDIR=$tree/root meson install -C "$build" --no-rebuild --quiet >"$tree/instal
 }
 pc=$(find "$tree/root" -name pgtls.pc)
 library=$(dirname "$(find "$tree/root" -name libpgtls.so)")
-[ -n "$pc" ] && [ -x "$(find "$tree/root" -name pgtls -type f)" ]
+headers=$(dirname "$(find "$tree/root" -name pgtls.h)")
+installed=$(find "$tree/root" -name pgtls -type f)
+for found in "$pc" "$library" "$headers" "$installed"; do
+    [ -e "$found" ] || { echo "not everything was installed"; find "$tree/root"; exit 1; }
+done
+"$installed" version >"$tree/out"
 export PKG_CONFIG_PATH="${pc%/*}" PKG_CONFIG_SYSROOT_DIR="$tree/root"
 flags=$(pkg-config --cflags --libs pgtls)
 
@@ -26,7 +31,7 @@ warn="-Wall -Wextra -Werror"
 # -x: the flags name libraries behind it, which are not sources.
 cc -std=c11 -pedantic $warn -o "$tree/as_c" "$tree/example.c" $flags
 c++ -std=c++17 $warn -o "$tree/as_cpp" -x c++ "$tree/example.c" -x none $flags
-for header in "$tree"/root/usr/local/include/pgtls/*.h; do
+for header in "$headers"/*.h; do
     echo "#include <pgtls/${header##*/}>" >"$tree/alone.c"
     cc -std=c11 -pedantic $warn -fsyntax-only "$tree/alone.c" $(pkg-config --cflags pgtls)
 done
