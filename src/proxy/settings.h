@@ -2,8 +2,8 @@
 /*
  * proxy/settings.h - the configuration of `pgtls proxy`, read and proved
  *
- * The tables in settings.c are the only place where a setting is declared: the
- * parser, `pgtls help settings`, the manual and the sample are made from them.
+ * The tables in settings_table.c and settings_rows_*.c are the only place where a setting is
+ * declared: the parser, `pgtls help settings`, the manual and the sample are made from them.
  */
 #ifndef PGTLS_PROXY_SETTINGS_H
 #define PGTLS_PROXY_SETTINGS_H
@@ -135,8 +135,8 @@ struct settings_source {
 struct proxy_settings *settings_load(const struct settings_source *source,
                                      struct conf_problems         *problems);
 
-/* The same for the text of a file, and no other file is opened; `file` is its name in problems,
- * and where relative paths start. */
+/* The same for the text of a file, and no other file is opened, include or not; `file` is its
+ * name in problems, and where relative paths start. */
 struct proxy_settings *settings_load_text(const char *file, struct bytes text,
                                           struct conf_problems *problems);
 

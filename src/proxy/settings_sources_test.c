@@ -315,7 +315,7 @@ static void what_is_set_wins_over_the_file(void **state)
         "proxy.c.backend.address=[::1]:77",
         "proxy.\"a.b\".backend.address=[\"a:1\", \"b:2\"]",
         "proxy.\"a.b\".backend.sslmode=disable",
-        "proxy.c.protocol=postgresql",
+        "proxy.c.protocol='postgresql'",
         "proxy.c.listener.allow=[\"10.0.0.0/8\"]",
         "proxy.c.limits.idle_timeout=8s",
     };

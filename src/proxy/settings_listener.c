@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "proxy/settings_rule.h"
+
+#include "io/address.h"
+
+/* The kinds of addresses that a listener binds. */
+struct address_kinds {
+    const char *unix_socket; /* one of them, or NULL */
+    bool        has_remote;  /* one is reachable from other machines */
+    bool        has_ip;      /* one is not a Unix socket */
+};
+
+static struct address_kinds check_bind_addresses(const struct check *check)
+{
+    const struct conf_strings *list = &check->route->listener.bind_address;
+    struct address_kinds       kinds = { NULL, false, false };
+
+    for (size_t i = 0; i < list->count; i++) {
+        struct failure why = { 0 };
+        struct address address;
+
+        if (!rule_is_good_port(check, "listener.bind_address", list->items[i]))
+            continue;
+        if (address_parse(&address, list->items[i], &why) != FAIL_NONE) {
+            rule_refuse_for(check, "listener.bind_address", &why);
+            continue;
+        }
+        if (address_is_unix(&address))
+            kinds.unix_socket = list->items[i];
+        else
+            kinds.has_ip = true;
+        kinds.has_remote = kinds.has_remote || !address_is_loopback(&address);
+    }
+    return kinds;
+}
+
+/* The setting that made the mode what it is: where problems with it are told. */
+static const char *listener_mode_setting(const struct check *check)
+{
+    return !rule_has(check, "listener.sslmode") && rule_has(check, "listener.mtls")
+               ? "listener.mtls"
+               : "listener.sslmode";
+}
+
+static bool names_certificates(const struct check *check)
+{
+    return rule_has(check, "listener.server_cert") || rule_has(check, "listener.server_key") ||
+           rule_has(check, "listener.client_ca");
+}
+
+/* What the defaults say of certificates is not for a Unix socket. */
+static void drop_defaults_of_unix_socket(const struct check *check, struct address_kinds kinds)
+{
+    static const char *const settings[] = { "listener.server_cert", "listener.server_key",
+                                            "listener.client_ca", "listener.mtls", NULL };
+
+    if (kinds.unix_socket == NULL || kinds.has_ip || rule_has(check, "listener.sslmode"))
+        return;
+    for (size_t i = 0; settings[i] != NULL; i++)
+        settings_drop_default(check->route, settings[i]);
+}
+
+static bool mtls_contradicts_mode(const struct listener_settings *listener)
+{
+    return listener->sslmode != SSLMODE_UNSET && listener->mtls != -1 &&
+           (listener->mtls == 1) != rule_verifies(listener->sslmode);
+}
+
+static void drop_defaults_of_mtls(const struct check *check)
+{
+    const struct listener_settings *listener = &check->route->listener;
+
+    if (mtls_contradicts_mode(listener))
+        rule_drop_weaker_default(check, "listener.sslmode", "listener.mtls");
+    if (listener->mtls == 0 && listener->sslmode == SSLMODE_UNSET &&
+        rule_has(check, "listener.client_ca"))
+        rule_drop_weaker_default(check, "listener.mtls", "listener.client_ca");
+}
+
+static void check_mtls(const struct check *check)
+{
+    const struct listener_settings *listener = &check->route->listener;
+
+    drop_defaults_of_mtls(check);
+    if (mtls_contradicts_mode(listener) && listener->mtls == 1)
+        rule_refuse(
+            check, "listener.mtls",
+            "true contradicts sslmode \"%s\"; write \"verify-ca\" or \"verify-full\", or leave "
+            "one of the two out",
+            sslmode_name((enum sslmode)listener->sslmode));
+    else if (mtls_contradicts_mode(listener))
+        rule_refuse(check, "listener.mtls",
+                    "false contradicts sslmode \"%s\"; leave one of the two out",
+                    sslmode_name((enum sslmode)listener->sslmode));
+    else if (listener->mtls == 0 && listener->sslmode == SSLMODE_UNSET &&
+             rule_has(check, "listener.client_ca"))
+        rule_refuse(
+            check, "listener.mtls",
+            "false contradicts client_ca; write sslmode = \"require\" for certificates that "
+            "are "
+            "optional");
+}
+
+/* The mode of a listener that does not say one; UNSET after a problem. */
+static int default_listener_mode(const struct check *check, struct address_kinds kinds)
+{
+    if (check->route->listener.mtls == 1)
+        return SSLMODE_VERIFY_CA;
+    if (rule_has(check, "listener.client_ca"))
+        return SSLMODE_VERIFY_CA;
+    if (names_certificates(check))
+        return SSLMODE_REQUIRE;
+    if (!kinds.has_remote)
+        return SSLMODE_DISABLE;
+    rule_refuse(
+        check, "listener.sslmode",
+        "missing; without server_cert clients would connect in plaintext: set server_cert and "
+        "server_key, or write sslmode = \"disable\"");
+    return SSLMODE_UNSET;
+}
+
+static void check_plaintext_listener(const struct check *check)
+{
+    static const char *const useless[] = { "listener.server_cert",
+                                           "listener.server_key",
+                                           "listener.client_ca",
+                                           "listener.client_name",
+                                           "listener.max_record_size",
+                                           "listener.direct_tls",
+                                           NULL };
+
+    rule_refuse_each(check, useless,
+                     "has no effect with sslmode \"disable\"; leave it out, or write sslmode "
+                     "\"require\" or stronger");
+    if (check->route->listener.cancel == CANCEL_TLS_ONLY)
+        rule_refuse_useless(
+            check, "listener.cancel",
+            "\"tls-only\" would refuse every cancel request with sslmode \"disable\"; leave it "
+            "out");
+}
+
+static void check_tls_listener(const struct check *check, struct address_kinds kinds)
+{
+    const struct listener_settings *listener = &check->route->listener;
+    const char                     *setting = listener_mode_setting(check);
+    const char                     *mode = sslmode_name((enum sslmode)listener->sslmode);
+
+    if (kinds.unix_socket != NULL)
+        rule_refuse(
+            check, "listener.bind_address",
+            "\"%s\" takes no TLS, but sslmode is \"%s\"; give it a route of its own with "
+            "sslmode = \"disable\"",
+            kinds.unix_socket, mode);
+    if (!rule_has(check, "listener.server_cert"))
+        rule_refuse(check, setting,
+                    "\"%s\" needs server_cert; name the server's certificate file", mode);
+    if (!rule_has(check, "listener.server_key"))
+        rule_refuse(check, setting, "\"%s\" needs server_key; name the key file of server_cert",
+                    mode);
+    if (rule_verifies(listener->sslmode) && !rule_has(check, "listener.client_ca"))
+        rule_refuse(check, setting,
+                    "\"%s\" needs client_ca; name the file of the authorities that sign client "
+                    "certificates",
+                    mode);
+    if (!rule_verifies(listener->sslmode) && rule_has(check, "listener.client_ca"))
+        rule_warn(check, "listener.client_ca",
+                  "client certificates are optional with sslmode \"require\" and weaker; write "
+                  "\"verify-ca\" or \"verify-full\" to demand them");
+    if (listener->sslmode != SSLMODE_VERIFY_FULL)
+        rule_refuse_useless(
+            check, "listener.client_name",
+            "has no effect with sslmode \"%s\"; only \"verify-full\" compares names", mode);
+}
+
+static void check_proxy_protocol(const struct check *check)
+{
+    const struct listener_settings *listener = &check->route->listener;
+    bool                            is_off = listener->proxy_protocol == PROXY_PROTOCOL_OFF;
+
+    rule_networks(check, "listener.trusted_proxies", &listener->trusted_proxies);
+    if (is_off)
+        rule_refuse_useless(check, "listener.trusted_proxies",
+                            "has no effect with proxy_protocol \"off\"; leave it out");
+    if (!is_off && listener->trusted_proxies.count == 0)
+        rule_refuse(check, "listener.proxy_protocol",
+                    "needs trusted_proxies; name the addresses of the proxies in front");
+}
+
+static void check_mode(const struct check *check)
+{
+    static const char *const  for_unix_sockets[] = { "listener.unix_socket_mode",
+                                                     "listener.unix_socket_group", NULL };
+    struct listener_settings *listener = &check->route->listener;
+    struct address_kinds      kinds = check_bind_addresses(check);
+
+    drop_defaults_of_unix_socket(check, kinds);
+    check_mtls(check);
+    if (kinds.unix_socket == NULL)
+        rule_refuse_each(check, for_unix_sockets,
+                         "has no effect; no bind_address is a Unix socket");
+    if (listener->sslmode == SSLMODE_UNSET && rule_has(check, "listener.sslmode"))
+        return; /* badly written: nothing can be said about the rest */
+    if (listener->sslmode == SSLMODE_UNSET && rule_has(check, "listener.bind_address"))
+        listener->sslmode = default_listener_mode(check, kinds);
+    if (listener->sslmode == SSLMODE_DISABLE)
+        check_plaintext_listener(check);
+    else if (listener->sslmode != SSLMODE_UNSET)
+        check_tls_listener(check, kinds);
+    if (listener->cancel == CANCEL_UNSET)
+        listener->cancel = rule_verifies(listener->sslmode) ? CANCEL_TLS_ONLY : CANCEL_ALLOW;
+}
+
+void settings_check_listener(const struct check *check)
+{
+    check_mode(check);
+    rule_networks(check, "listener.allow", &check->route->listener.allow);
+    rule_networks(check, "listener.deny", &check->route->listener.deny);
+    check_proxy_protocol(check);
+}

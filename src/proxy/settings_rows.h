@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * proxy/settings_rows.h - the rows of settings_table.c, a file for each side
+ */
+#ifndef PGTLS_PROXY_SETTINGS_ROWS_H
+#define PGTLS_PROXY_SETTINGS_ROWS_H
+
+#include "proxy/settings_table.h"
+
+#define LONGEST_PATH      4095
+#define LONGEST_HOST_NAME 253
+#define LONGEST_ADDRESS   300
+
+#define NOT_YET "is not available in this version"
+
+/* Each ends with a row without name. */
+extern const struct option settings_listener_rows[];
+extern const struct option settings_backend_rows[];
+extern const struct option settings_limit_rows[];
+
+extern const struct option_choice settings_sslmodes[];
+
+#endif

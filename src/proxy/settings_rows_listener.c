@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "proxy/settings_rows.h"
+
+static const struct option_choice taken_headers[] = {
+    { "off", PROXY_PROTOCOL_OFF, NULL },
+    { "v1", PROXY_PROTOCOL_V1, NULL },
+    { "v2", PROXY_PROTOCOL_V2, NULL },
+    { "any", PROXY_PROTOCOL_ANY, NULL },
+    { NULL, 0, NULL },
+};
+
+static const struct option_choice client_names[] = {
+    { "CN", CLIENT_NAME_CN, NULL },
+    { "DN", 0, NOT_YET "; \"CN\" is" },
+    { "SAN-DNS", 0, NOT_YET "; \"CN\" is" },
+    { "SAN-URI", 0, NOT_YET "; \"CN\" is" },
+    { "SAN-EMAIL", 0, NOT_YET "; \"CN\" is" },
+    { NULL, 0, NULL },
+};
+
+static const struct option_choice direct_tls_choices[] = {
+    { "allow", DIRECT_TLS_ALLOW, NULL },
+    { "require", DIRECT_TLS_REQUIRE, NULL },
+    { "refuse", DIRECT_TLS_REFUSE, NULL },
+    { NULL, 0, NULL },
+};
+
+static const struct option_choice cancel_policies[] = {
+    { "allow", CANCEL_ALLOW, NULL },
+    { "tls-only", CANCEL_TLS_ONLY, NULL },
+    { NULL, 0, NULL },
+};
+
+#define AT(field) offsetof(struct listener_settings, field)
+const struct option settings_listener_rows[] = {
+    { .name = "bind_address",
+      .type = OPTION_ADDRESS_LIST,
+      .field = AT(bind_address),
+      .min = 1,
+      .max = LONGEST_ADDRESS,
+      .is_required = true,
+      .sample = "\"0.0.0.0:6432\"",
+      .is_in_sample = true,
+      .help =
+          "Where clients connect: \"ADDRESS:PORT\", \"[IPV6]:PORT\", \"unix:/PATH\", or a list "
+          "of "
+          "them. A Unix socket takes no TLS, since libpq never asks for it there; it needs a "
+          "route with sslmode \"disable\"." },
+    { .name = "unix_socket_mode",
+      .type = OPTION_FILE_MODE,
+      .field = AT(unix_socket_mode),
+      .preset = "0660",
+      .max = 0777,
+      .help = "Who may connect to the Unix sockets in bind_address." },
+    { .name = "unix_socket_group",
+      .type = OPTION_STRING,
+      .field = AT(unix_socket_group),
+      .min = 1,
+      .max = 64,
+      .default_text = "the group of the process",
+      .sample = "\"postgres\"",
+      .help = "The group that the Unix sockets in bind_address belong to." },
+    { .name = "proxy_protocol",
+      .type = OPTION_CHOICE,
+      .field = AT(proxy_protocol),
+      .preset = "off",
+      .choices = taken_headers,
+      .help =
+          "The PROXY protocol of HAProxy, demanded in front of every connection: version 1, 2 "
+          "or any of them. Needs trusted_proxies. allow, deny and the limits by address are "
+          "about the client it names." },
+    { .name = "trusted_proxies",
+      .type = OPTION_STRING_LIST,
+      .field = AT(trusted_proxies),
+      .min = 1,
+      .max = 64,
+      .default_text = "none",
+      .sample = "[\"10.0.0.1\"]",
+      .help = "Networks of the proxies that proxy_protocol is taken from; a connection from "
+              "elsewhere is closed. Unix sockets are trusted." },
+    { .name = "sslmode",
+      .type = OPTION_CHOICE,
+      .field = AT(sslmode),
+      .choices = settings_sslmodes,
+      .default_text =
+          "`verify-ca` with client_ca, `require` with server_cert alone, `disable` "
+          "without both on a loopback address or a Unix socket; otherwise it must be "
+          "written",
+      .sample = "\"verify-full\"",
+      .is_in_sample = true,
+      .help =
+          "What clients must do. disable: plaintext only. allow: plaintext or TLS. prefer: the "
+          "same, and plaintext clients are logged. require: TLS. verify-ca: TLS and a "
+          "certificate that chains to client_ca. verify-full: and whose common name is the "
+          "user that logs in. With require and weaker, client_ca makes certificates optional: "
+          "one that is presented is verified." },
+    { .name = "mtls",
+      .type = OPTION_SWITCH,
+      .field = AT(mtls),
+      .default_text = "as sslmode says",
+      .sample = "true",
+      .help = "true demands client certificates: sslmode \"verify-ca\" unless the stronger "
+              "\"verify-full\" is written. false demands none." },
+    { .name = "server_cert",
+      .type = OPTION_PATH,
+      .field = AT(server_cert),
+      .min = 1,
+      .max = LONGEST_PATH,
+      .default_text = "none",
+      .sample = "\"server.crt\"",
+      .is_in_sample = true,
+      .help =
+          "The certificate shown to clients: PEM, leaf first, then intermediates. Needed by "
+          "every sslmode but disable." },
+    { .name = "server_key",
+      .type = OPTION_PATH,
+      .field = AT(server_key),
+      .min = 1,
+      .max = LONGEST_PATH,
+      .default_text = "none",
+      .sample = "\"server.key\"",
+      .is_in_sample = true,
+      .help =
+          "Its private key: PEM, without a passphrase, readable by its owner alone (or root's "
+          "with mode 0640)." },
+    { .name = "client_ca",
+      .type = OPTION_PATH,
+      .field = AT(client_ca),
+      .min = 1,
+      .max = LONGEST_PATH,
+      .default_text = "none",
+      .sample = "\"clients-ca.crt\"",
+      .is_in_sample = true,
+      .help =
+          "PEM file of the authorities that sign client certificates. A certificate that is "
+          "presented is always verified with it. Needed by verify-ca and verify-full." },
+    { .name = "client_name",
+      .type = OPTION_CHOICE,
+      .field = AT(client_name),
+      .preset = "CN",
+      .choices = client_names,
+      .help = "What verify-full compares with the user that logs in: CN is the common name of "
+              "the certificate, byte for byte, without wildcards." },
+    { .name = "allow",
+      .type = OPTION_STRING_LIST,
+      .field = AT(allow),
+      .min = 1,
+      .max = 64,
+      .default_text = "everybody",
+      .sample = "[\"10.0.0.0/8\", \"::1\"]",
+      .help =
+          "Networks whose clients may connect; others are closed without a word. Clients of "
+          "a Unix socket always may." },
+    { .name = "deny",
+      .type = OPTION_STRING_LIST,
+      .field = AT(deny),
+      .min = 1,
+      .max = 64,
+      .default_text = "nobody",
+      .sample = "[\"10.6.6.0/24\"]",
+      .help = "Networks whose clients are closed without a word, even if allow has them." },
+    { .name = "direct_tls",
+      .type = OPTION_CHOICE,
+      .field = AT(direct_tls),
+      .preset = "allow",
+      .choices = direct_tls_choices,
+      .help =
+          "TLS from the first byte (sslnegotiation=direct of libpq 17), beside SSLRequest on "
+          "the same port; such clients must offer the ALPN protocol postgresql. require "
+          "refuses the others." },
+    { .name = "cancel",
+      .type = OPTION_CHOICE,
+      .field = AT(cancel),
+      .choices = cancel_policies,
+      .default_text = "`tls-only` with verify-ca and verify-full, otherwise `allow`",
+      .sample = "\"tls-only\"",
+      .help =
+          "Which cancel requests are passed on: all, or only those that come inside TLS. psql "
+          "and other clients of libpq before 17 send them in plaintext." },
+    { .name = "max_record_size",
+      .type = OPTION_SIZE,
+      .field = AT(max_record_bytes),
+      .preset = "8KiB",
+      .min = 512,
+      .max = 16384,
+      .help =
+          "The largest plaintext in one TLS record towards clients. Larger records than the "
+          "default can stall clients that use libpq asynchronously." },
+    { .name = NULL },
+};
+#undef AT
+
+_Static_assert(sizeof settings_listener_rows / sizeof *settings_listener_rows <= OPTION_LIMIT,
+               "section_lines");
