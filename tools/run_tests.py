@@ -21,6 +21,7 @@ import time
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PYTHON = "/usr/bin/python3"         # Debian's: it has psycopg
 JOBS = str(os.cpu_count() or 2)
+SCENARIOS_AT_ONCE = "4"             # they wait more than they work
 STEP_LIMIT_S = 1500
 
 
@@ -155,7 +156,7 @@ class Scenarios(Step):
     """Where the program is, is known only once it is built."""
 
     def __init__(self, name, build, *words, wrapper=(), env=None):
-        command = [*wrapper, PYTHON, "-m", "pytest", "-q", "--tb=short",
+        command = [*wrapper, PYTHON, "-m", "pytest", "-q", "--tb=short", "-n", SCENARIOS_AT_ONCE,
                    os.path.join(SOURCE, "tests", "scenarios"), *words]
         super().__init__(f"scenarios, {name}", command, build, count_pytest, env)
 
