@@ -154,17 +154,6 @@ def test_gss_request_inside_tls_is_0a000(to_postgres, certs):
         assert errors(client.rest()) == ["0A000"]
 
 
-@pytest.mark.parametrize("alpn", [("postgresql",), ("http/1.1", "postgresql")])
-def test_direct_tls_is_served(to_postgres, certs, alpn):
-    with connect(to_postgres.port) as client:
-        client.start_tls(certs.client(alpn=alpn), server_hostname="localhost")
-        assert client.tls.selected_alpn_protocol() == "postgresql"
-        client.send(wire.SSL_REQUEST)           # inside direct TLS it is declined, as PostgreSQL does
-        assert client.read(1) == b"N"
-        assert client.login()[-1].type == "Z"
-    assert to_postgres.end()["negotiation"] == "direct"
-
-
 def test_direct_tls_without_alpn_is_closed_without_a_word(tls_only, secret, certs):
     with connect(tls_only.port) as client:
         client.start_tls(certs.client(), server_hostname="localhost")
