@@ -60,6 +60,13 @@ static int on_alpn(SSL *ssl, const unsigned char **chosen, unsigned char *chosen
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+/* A client comes here when the server asks for a certificate, whether there is one or not. */
+static int on_certificate_asked_for(SSL *ssl, void *unused)
+{
+    engine_of(ssl)->facts.asked_for_certificate = true;
+    return 1;
+}
+
 static void set_options(SSL_CTX *library)
 {
     SSL_CTX_set_options(library,
@@ -180,6 +187,8 @@ static enum fail new_library(struct tls_context *context, struct failure *why)
         return fail(why, FAIL_TLS, "no TLS context can be made: %s",
                     tls_library_error_text(tls_library_error()));
     set_options(context->library);
+    if (!is_server)
+        SSL_CTX_set_cert_cb(context->library, on_certificate_asked_for, NULL);
     if (is_server) {
         SSL_CTX_set_client_hello_cb(context->library, tls_hello_received, NULL);
         tls_tickets_install(context->library);
@@ -296,6 +305,11 @@ const struct tls_hosts *tls_context_hosts(const struct tls_context *context)
 const struct tls_context *tls_context_of_host(const struct tls_context *context, size_t host)
 {
     return context->of_hosts[host];
+}
+
+int tls_context_security_level(const struct tls_context *context)
+{
+    return SSL_CTX_get_security_level(context->library);
 }
 
 const char *tls_library_version(void)

@@ -27,6 +27,9 @@ void                tls_context_release(struct tls_context *context); /* NULL is
 /* That of the first host where there are several. */
 const struct tls_policy *tls_context_policy(const struct tls_context *context);
 
+/* OpenSSL's, as openssl.cnf and the ciphers say: what keys and hashes are strong enough. */
+int tls_context_security_level(const struct tls_context *context);
+
 /* For tls/ only. */
 struct ssl_st;
 struct ssl_ctx_st;

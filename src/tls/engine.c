@@ -124,6 +124,7 @@ struct tls_engine *tls_engine_new(struct tls_context              *context,
     engine->chosen = engine->context = tls_context_hold(context);
     engine->wall_s = options->wall_s;
     engine->alpn_required = options->alpn_required;
+    engine->keep_chain = options->keep_chain;
     engine->host = -1;
     tls_engine_need_failure(engine);
     engine->records = &tls_record_library;
@@ -153,6 +154,7 @@ void tls_engine_free(struct tls_engine *engine)
         return;
     SSL_free(engine->ssl);
     X509_free(engine->peer);
+    chain_free(engine->chain);
     forget_names(engine);
     free(engine->texts);
     free(engine->failure);
@@ -208,10 +210,20 @@ static void forget_chains(struct tls_engine *engine)
     empty(SSL_get0_verified_chain(engine->ssl));
 }
 
+static enum fail keep_chain(struct tls_engine *engine)
+{
+    struct stack_st_X509 *sent = SSL_get_peer_cert_chain(engine->ssl);
+
+    if (!engine->keep_chain || sk_X509_num(sent) <= 0)
+        return FAIL_NONE;
+    engine->chain = chain_new(sent, engine->failure);
+    return engine->chain != NULL ? FAIL_NONE : FAIL_MEMORY;
+}
+
 static enum tls_verdict finish_handshake(struct tls_engine *engine)
 {
-    if (tls_facts_collect(engine) != FAIL_NONE || check_name(engine) != FAIL_NONE ||
-        check_selected_alpn(engine) != FAIL_NONE)
+    if (keep_chain(engine) != FAIL_NONE || tls_facts_collect(engine) != FAIL_NONE ||
+        check_name(engine) != FAIL_NONE || check_selected_alpn(engine) != FAIL_NONE)
         return tls_engine_fail(engine);
     forget_names(engine);
     forget_chains(engine);
@@ -348,6 +360,19 @@ int tls_engine_alert_received(const struct tls_engine *engine)
 int tls_engine_alert_sent(const struct tls_engine *engine)
 {
     return engine->alert_sent;
+}
+
+int tls_engine_first_byte(const struct tls_engine *engine)
+{
+    return engine->first_byte;
+}
+
+struct chain *tls_engine_take_chain(struct tls_engine *engine)
+{
+    struct chain *chain = engine->chain;
+
+    engine->chain = NULL;
+    return chain;
 }
 
 bool tls_engine_peer_has_common_name(const struct tls_engine *engine, const char *name)

@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "tls/context.h"
 #include "x509/certificate.h"
+#include "x509/chain.h"
 
 enum tls_verdict {
     TLS_WANT_MORE, /* feed again when bytes arrive */
@@ -39,7 +40,8 @@ struct tls_facts {
     const char *alpn;
     const char *sni; /* what the client announced, escaped */
     bool        resumed;
-    bool        peer_presented; /* a certificate; verified if the policy has a trust */
+    bool        asked_for_certificate; /* clients: the server did */
+    bool        peer_presented;        /* a certificate; verified if the policy has a trust */
     bool        peer_verified;
     const char *peer_subject; /* escaped */
     const char *peer_issuer;
@@ -53,6 +55,7 @@ struct tls_engine_options {
     const char *alpn;   /* clients: protocol to offer; servers: the one we speak.  NULL: none */
     bool alpn_required; /* direct TLS: a client that offers none, a server that selects none, is
                          * refused.  One that offers or selects another always is. */
+    bool    keep_chain; /* all that the peer sends, for tls_engine_take_chain() */
     int64_t wall_s;     /* the time by which certificates are judged */
 };
 
@@ -122,6 +125,10 @@ int         tls_engine_alert_received(const struct tls_engine *engine);
 int         tls_engine_alert_sent(const struct tls_engine *engine);
 const char *tls_alert_name(int alert);
 
+/* The first byte that the peer sent, or -1: 0x16 begins a handshake record, 0x15 an alert, and
+ * anything else is no TLS. */
+int tls_engine_first_byte(const struct tls_engine *engine);
+
 /* The name in the peer's certificate is exactly `name`?  False without a certificate. */
 bool tls_engine_peer_has_common_name(const struct tls_engine *engine, const char *name);
 
@@ -132,6 +139,10 @@ bool tls_engine_peer_has_common_name(const struct tls_engine *engine, const char
 enum fail tls_engine_peer_names(const struct tls_engine   *engine,
                                 enum certificate_name_kind kind, struct certificate_names *out,
                                 struct failure *why) WARN_UNUSED;
+
+/* The certificates that the peer sent, where they were to be kept; the caller's, NULL where
+ * there are none, or no more. */
+struct chain *tls_engine_take_chain(struct tls_engine *engine);
 
 /* For channel binding: the leaf that the peer presented is this one (DER)? */
 bool tls_engine_peer_is(const struct tls_engine *engine, struct bytes leaf_der);

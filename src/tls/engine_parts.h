@@ -32,6 +32,7 @@ struct tls_engine {
     struct bytes                  *in; /* the caller's, during a call */
     struct buf                    *out;
     X509                          *peer;        /* from the end of the handshake */
+    struct chain                  *chain;       /* likewise, where it is to be kept */
     const struct identity         *own;         /* that we have shown; of the chosen policy */
     char                          *verify_name; /* these three until then */
     char                          *alpn;
@@ -48,6 +49,7 @@ struct tls_engine {
                            * knows no 109 before the version is chosen */
     int16_t         host; /* -1: none, or not known yet */
     bool            alpn_required;
+    bool            keep_chain;
     struct failure *failure; /* during the handshake, and once it has failed */
 };
 
