@@ -171,7 +171,8 @@ static int milliseconds_until(const struct loop *loop, uint64_t wake_us)
 
     if (wake_us == TIMER_NEVER)
         return -1;
-    if (wake_us <= loop->now_us)
+    if (wake_us <=
+        loop->now_us + 1) /* a timer without delay is for the next turn: do not sleep */
         return 0;
     ms = (wake_us - loop->now_us + 999) / 1000; /* rounded up: waking early is a wasted turn */
     return ms < 3600000 ? (int)ms : 3600000;

@@ -102,6 +102,18 @@ static void a_timer_that_restarts_itself_rings_once_a_turn(struct rig *rig)
     loop_timer_stop(rig->loop, &a.timer);
 }
 
+/* epoll counts milliseconds: a thousand of them would pass here. */
+static void a_timer_without_delay_does_not_let_the_loop_sleep(struct rig *rig)
+{
+    struct ringing a = { .timer.expired = on_ring_again, .rig = rig };
+    uint64_t       began_us = loop_now_us(rig->loop);
+
+    loop_timer_start(rig->loop, &a.timer, 0);
+    until(rig, a.rang == 1000);
+    assert_true(loop_now_us(rig->loop) - began_us < 900000);
+    loop_timer_stop(rig->loop, &a.timer);
+}
+
 static void time_stands_still_within_a_turn(struct rig *rig)
 {
     uint64_t before = loop_now_us(rig->loop);
@@ -391,6 +403,7 @@ static const struct rig_test tests[] = {
     RIG_TEST(a_running_timer_is_moved),
     RIG_TEST(a_timer_may_stop_another_that_is_due_as_well),
     RIG_TEST(a_timer_that_restarts_itself_rings_once_a_turn),
+    RIG_TEST(a_timer_without_delay_does_not_let_the_loop_sleep),
     RIG_TEST(time_stands_still_within_a_turn),
     RIG_TEST(tasks_run_in_the_order_in_which_they_were_posted),
     RIG_TEST(a_task_that_posts_itself_runs_once_a_turn),
