@@ -14,23 +14,30 @@
 #define PGTLS_RUNTIME_FILE_WATCH_H
 
 #include "io/loop.h"
+#include "runtime/file_digest.h"
 
 struct file_watch;
 
-/* Contents changed since the last time this was told, or since the files were set. */
-typedef void file_watch_changed(void *owner);
+struct file_watch_events {
+    /* Contents changed since the last time this was told, or since the files were set. */
+    void (*changed)(void *owner);
+    /* The kernel tells nothing of some folder, and the interval is all there is: its limits
+     * are reached, or the folder may not be read.  Said once, and again after it was well. */
+    void (*blind)(void *owner, const struct failure *why);
+};
 
-/* NULL with `why` filled on failure.  `owner` is handed to `changed`. */
-struct file_watch *file_watch_new(struct loop *loop, file_watch_changed *changed, void *owner,
-                                  struct failure *why);
+/* NULL when out of memory.  `events` is borrowed; `owner` is handed to its functions. */
+struct file_watch *file_watch_new(struct loop *loop, const struct file_watch_events *events,
+                                  void *owner);
 void               file_watch_free(struct file_watch *watch); /* NULL is fine */
 
 /*
- * These files (or folders, whose files count) from now on, looked at every
- * `interval_us` at least.  Paths are copied.  What cannot be watched by the
- * kernel is looked at by the interval alone.
+ * These files from now on, looked at every `interval_us` at least; none with an interval of
+ * 0.  `digest` is that of their contents as they were read: what has changed since then is
+ * told soon.  Paths are copied.  FAIL_MEMORY: no file is watched any more.
  */
-enum fail file_watch_set(struct file_watch *watch, const char *const *paths, size_t count,
-                         uint64_t interval_us, struct failure *why) WARN_UNUSED;
+enum fail file_watch_set(struct file_watch *watch, const struct file_list *files,
+                         uint64_t interval_us, uint64_t digest, struct failure *why)
+    WARN_UNUSED;
 
 #endif

@@ -3,10 +3,14 @@
 
 #include "harness/check.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define S  ((uint64_t)1000000)
@@ -17,6 +21,7 @@ struct rig {
     struct file_watch *watch;
     struct loop_timer  end;
     unsigned           told;
+    unsigned           blind;
     char               folder[64];
     char               path[96];
 };
@@ -28,6 +33,15 @@ static void on_changed(void *owner)
     assert_ptr_equal(owner, &rig);
     rig.told++;
 }
+
+static void on_blind(void *owner, const struct failure *why)
+{
+    assert_ptr_equal(owner, &rig);
+    assert_true(failed(why) && why->hint[0] != '\0');
+    rig.blind++;
+}
+
+static const struct file_watch_events events = { .changed = on_changed, .blind = on_blind };
 
 static void on_end(struct loop_timer *timer)
 {
@@ -69,7 +83,7 @@ static int set_up(void **state)
     snprintf(rig.path, sizeof rig.path, "%s", in_folder("a.crt"));
     write_file(rig.path, "one");
     rig.loop = loop_new(LOOP_EPOLL, &why);
-    rig.watch = file_watch_new(rig.loop, on_changed, &rig, &why);
+    rig.watch = file_watch_new(rig.loop, &events, &rig);
     assert_non_null(rig.watch);
     return 0;
 }
@@ -86,10 +100,14 @@ static int tear_down(void **state)
 
 static void watch(const char *path, uint64_t interval_us)
 {
-    struct failure    why = { 0 };
-    const char *const paths[] = { path };
+    struct failure         why = { 0 };
+    const char *const      paths[] = { path };
+    const struct file_list files = { paths, 1 };
 
-    assert_int_equal(file_watch_set(rig.watch, paths, 1, interval_us, &why), FAIL_NONE);
+    uint64_t               digest = 0;
+
+    assert_true(file_list_digest(&files, &digest));
+    assert_int_equal(file_watch_set(rig.watch, &files, interval_us, digest, &why), FAIL_NONE);
 }
 
 static void a_write_is_told_once_it_has_settled(void **state)
@@ -157,6 +175,151 @@ static void a_file_that_comes_and_goes_is_seen(void **state)
     assert_int_equal(rig.told, 2);
 }
 
+/* live -> one, and then live -> two; the file is live/a.crt */
+static void a_swapped_link_to_a_folder_is_seen(void **state)
+{
+    char file[128];
+
+    mkdir(in_folder("one"), 0700);
+    mkdir(in_folder("two"), 0700);
+    snprintf(file, sizeof file, "%s/a.crt", in_folder("one"));
+    write_file(file, "one");
+    snprintf(file, sizeof file, "%s/a.crt", in_folder("two"));
+    write_file(file, "two");
+    assert_int_equal(symlink("one", in_folder("live")), 0);
+    snprintf(file, sizeof file, "%s/a.crt", in_folder("live"));
+    watch(file, 3600 * S);
+    assert_int_equal(symlink("two", in_folder("next")), 0);
+    assert_int_equal(rename(in_folder("next"), in_folder("live")), 0);
+    run_for(500 * MS);
+    assert_int_equal(rig.told, 1);
+}
+
+static void write_in(const char *folder, const char *text)
+{
+    char file[160];
+
+    snprintf(file, sizeof file, "%s/a.crt", in_folder(folder));
+    write_file(file, text);
+}
+
+static void a_replaced_folder_is_seen_and_watched(void **state)
+{
+    char file[128];
+
+    mkdir(in_folder("live"), 0700);
+    mkdir(in_folder("next"), 0700);
+    write_in("live", "one");
+    write_in("next", "two");
+    snprintf(file, sizeof file, "%s/a.crt", in_folder("live"));
+    watch(file, 3600 * S);
+    assert_int_equal(rename(in_folder("live"), in_folder("old")), 0);
+    assert_int_equal(rename(in_folder("next"), in_folder("live")), 0);
+    run_for(500 * MS);
+    assert_int_equal(rig.told, 1);
+    write_in("live", "three");
+    run_for(500 * MS);
+    assert_int_equal(rig.told, 2);
+}
+
+static void what_changed_while_it_was_read_is_told(void **state)
+{
+    struct failure         why = { 0 };
+    const char *const      paths[] = { rig.path };
+    const struct file_list files = { paths, 1 };
+    uint64_t               digest = 0;
+
+    assert_true(file_list_digest(&files, &digest));
+    write_file(rig.path, "two");
+    assert_int_equal(file_watch_set(rig.watch, &files, 3600 * S, digest, &why), FAIL_NONE);
+    run_for(400 * MS);
+    assert_int_equal(rig.told, 1);
+}
+
+static void nothing_is_watched_without_an_interval(void **state)
+{
+    watch(rig.path, 0);
+    write_file(rig.path, "two");
+    run_for(400 * MS);
+    assert_int_equal(rig.told, 0);
+}
+
+/* The kernel's answers; 0: the true ones. */
+static int init_error, add_error;
+
+int inotify_init1(int flags)
+{
+    errno = init_error;
+    return init_error != 0 ? -1 : (int)syscall(SYS_inotify_init1, flags);
+}
+
+int inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+    errno = add_error;
+    return add_error != 0 ? -1 : (int)syscall(SYS_inotify_add_watch, fd, path, mask);
+}
+
+static void check_blindness(int *answer, int error)
+{
+    *answer = error;
+    watch(rig.path, 300 * MS);
+    assert_int_equal(rig.blind, 1);
+    write_file(rig.path, "two");
+    run_for(1000 * MS);
+    assert_int_equal(rig.told, 1);
+    assert_int_equal(rig.blind, 1);
+    *answer = 0;
+    run_for(400 * MS); /* the next look at the latest sees again, or else this is an hour */
+    rig.told = 0;
+    watch(rig.path, 3600 * S);
+    write_file(rig.path, "three");
+    run_for(400 * MS);
+    assert_int_equal(rig.told, 1);
+    *answer = error;
+    watch(rig.path, 300 * MS);
+    assert_int_equal(rig.blind, 2);
+    *answer = 0;
+}
+
+static void without_inotify_the_interval_looks_and_it_is_said_once(void **state)
+{
+    check_blindness(&init_error, EMFILE);
+}
+
+static void without_watches_the_interval_looks_and_it_is_said_once(void **state)
+{
+    check_blindness(&add_error, ENOSPC);
+}
+
+static void a_folder_that_may_not_be_read_is_said_and_one_that_is_not_there_is_not(void **state)
+{
+    add_error = ENOENT;
+    watch(rig.path, 3600 * S);
+    assert_int_equal(rig.blind, 0);
+    add_error = EACCES;
+    watch(rig.path, 3600 * S);
+    assert_int_equal(rig.blind, 1);
+    add_error = 0;
+}
+
+/* Only that it cannot be told: an hour without descriptors is no change of a file. */
+static void a_lack_of_descriptors_is_no_change(void **state)
+{
+    struct rlimit limit, before;
+    int           fd = dup(STDERR_FILENO);
+
+    watch(rig.path, 300 * MS);
+    close(fd);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    limit = before;
+    limit.rlim_cur = (rlim_t)fd;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    run_for(700 * MS);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    run_for(400 * MS);
+    assert_int_equal(rig.told, 0);
+}
+
 static void another_mode_is_a_change(void **state)
 {
     watch(rig.path, 3600 * S);
@@ -172,6 +335,9 @@ static void files_of_a_folder_count(void **state)
     run_for(500 * MS);
     assert_int_equal(rig.told, 1);
     unlink(in_folder("b.crl"));
+    run_for(500 * MS);
+    assert_int_equal(rig.told, 2);
+    write_file(in_folder(".swap"), "an editor's");
     run_for(500 * MS);
     assert_int_equal(rig.told, 2);
 }
@@ -208,6 +374,14 @@ int main(void)
         WATCH_TEST(an_atomic_rename_is_seen),
         WATCH_TEST(a_swapped_symbolic_link_is_seen_again_and_again),
         WATCH_TEST(a_file_that_comes_and_goes_is_seen),
+        WATCH_TEST(a_swapped_link_to_a_folder_is_seen),
+        WATCH_TEST(a_replaced_folder_is_seen_and_watched),
+        WATCH_TEST(what_changed_while_it_was_read_is_told),
+        WATCH_TEST(nothing_is_watched_without_an_interval),
+        WATCH_TEST(without_inotify_the_interval_looks_and_it_is_said_once),
+        WATCH_TEST(without_watches_the_interval_looks_and_it_is_said_once),
+        WATCH_TEST(a_folder_that_may_not_be_read_is_said_and_one_that_is_not_there_is_not),
+        WATCH_TEST(a_lack_of_descriptors_is_no_change),
         WATCH_TEST(another_mode_is_a_change),
         WATCH_TEST(files_of_a_folder_count),
         WATCH_TEST(what_the_kernel_does_not_tell_the_interval_finds),
