@@ -1,35 +1,12 @@
 /* SPDX-License-Identifier: PostgreSQL */
-#include "proxy/server.h"
-
 #include "proxy/describe.h"
 #include "proxy/launch.h"
-#include "proxy/station.h"
-#include "runtime/signals.h"
+#include "proxy/server_parts.h"
 #include "tls/context.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-struct server {
-    const struct settings_source *source;
-    struct log                   *log;
-    struct generation            *generation;
-    struct listening             *listening;
-    unsigned                      worker_count;
-    struct post                  *posts;
-    struct loop                  *control;
-    struct signals                signals;
-    unsigned                      posts_left; /* whose last conversation has not ended */
-    unsigned                      stop_requests;
-};
-
-/* A station as the control thread sees it. */
-struct post {
-    struct station   station;
-    struct server   *server;
-    struct loop_task empty; /* posted to the control loop */
-};
 
 bool server_check(const struct settings_source *source, struct conf_problems *problems,
                   struct buf *report)
@@ -45,7 +22,7 @@ bool server_check(const struct settings_source *source, struct conf_problems *pr
 
 /* ---- the beginning ---- */
 
-static void complain_of_log(const struct generation *generation, const struct failure *why,
+void server_complain_of_log(const struct generation *generation, const struct failure *why,
                             struct conf_problems *problems)
 {
     settings_top_problem(problems, false, generation->settings, "log_file", "%s%s%s", why->text,
@@ -61,7 +38,7 @@ static bool start_log(struct server *server, struct conf_problems *problems)
         return false;
     server->log = log_new(&options, &why);
     if (server->log == NULL)
-        complain_of_log(server->generation, &why, problems);
+        server_complain_of_log(server->generation, &why, problems);
     return server->log != NULL;
 }
 
@@ -120,7 +97,7 @@ static void log_start(const struct server *server)
     }
 }
 
-static void log_listeners(const struct server *server)
+void server_log_listeners(const struct server *server)
 {
     for (size_t i = 0; i < server->listening->count; i++) {
         const struct listening_entry *entry = &server->listening->entries[i];
@@ -141,7 +118,7 @@ static void log_listeners(const struct server *server)
     }
 }
 
-static void log_simple(const struct server *server, enum log_event event, const char *key,
+void server_log_simple(const struct server *server, enum log_event event, const char *key,
                        const char *value)
 {
     struct log_line line;
@@ -152,139 +129,6 @@ static void log_simple(const struct server *server, enum log_event event, const 
     }
 }
 
-/* ---- reload ---- */
-
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-static void refuse_change(const struct generation *next, const char *setting,
-                          struct conf_problems *problems)
-{
-    settings_top_problem(problems, false, next->settings, setting,
-                         "cannot change while the proxy runs; restart it");
-}
-
-/* What a running process cannot change. */
-static void check_fixed(const struct server *server, const struct generation *next,
-                        struct conf_problems *problems)
-{
-    const struct proxy_settings *now = server->generation->settings;
-
-    if (launch_worker_count(next->settings) != server->worker_count)
-        refuse_change(next, "workers", problems);
-    if (!same_text(settings_user(next->settings), settings_user(now)))
-        refuse_change(next, "user", problems);
-    if (next->settings->event_loop != now->event_loop)
-        refuse_change(next, "event_loop", problems);
-}
-
-static bool prepare_all(struct server *server, struct generation *next,
-                        struct conf_problems *problems)
-{
-    struct failure why = { 0 };
-    unsigned       i = 0;
-
-    while (i < server->worker_count &&
-           station_prepare(&server->posts[i].station, next, &why) == FAIL_NONE)
-        i++;
-    if (i == server->worker_count)
-        return true;
-    while (i-- > 0)
-        station_forget_prepared(&server->posts[i].station);
-    conf_problem_add(problems, false, 0, "%s", why.text);
-    return false;
-}
-
-/* From here on there is no way back; a failure is one of memory, and ends a listener. */
-static void commit_all(struct server *server, struct generation *next,
-                       struct listening *listening)
-{
-    for (unsigned i = 0; i < server->worker_count; i++) {
-        struct failure why = { 0 };
-
-        if (station_commit(&server->posts[i].station, next, listening, &why) != FAIL_NONE)
-            log_simple(server, EVENT_ROUTE_FAILED, "reason", why.text);
-    }
-    listening_close(server->listening);
-    generation_release(server->generation);
-    server->listening = listening;
-    server->generation = next;
-}
-
-/* The log is the last thing that can fail before the commit. */
-static bool configure_log(struct server *server, const struct generation *next,
-                          struct conf_problems *problems)
-{
-    struct failure     why = { 0 };
-    struct log_options options;
-
-    if (!launch_log_options(&options, next->settings, problems))
-        return false;
-    if (log_configure(server->log, &options, &why) == FAIL_NONE)
-        return true;
-    complain_of_log(next, &why, problems);
-    return false;
-}
-
-static bool try_reload(struct server *server, struct conf_problems *problems)
-{
-    struct generation *next = generation_load(server->source, server->generation, problems);
-    struct listening  *listening = NULL;
-
-    if (next != NULL)
-        check_fixed(server, next, problems);
-    if (next != NULL && problems->error_count == 0)
-        listening =
-            listening_open(next->settings, server->listening, server->worker_count, problems);
-    if (listening != NULL && prepare_all(server, next, problems)) {
-        if (configure_log(server, next, problems)) {
-            launch_raise_open_files(next->settings, problems);
-            commit_all(server, next, listening);
-            return true;
-        }
-        for (unsigned i = 0; i < server->worker_count; i++)
-            station_forget_prepared(&server->posts[i].station);
-    }
-    listening_close(listening);
-    generation_release(next);
-    return false;
-}
-
-/* A log rotation needs the file opened again, whatever the configuration is like. */
-static void reopen_log(struct server *server)
-{
-    struct failure  why = { 0 };
-    struct log_line line;
-
-    if (log_reopen(server->log, &why) == FAIL_NONE ||
-        !log_begin(&line, server->log, EVENT_LOG_FAILED))
-        return;
-    log_failure(&line, &why);
-    log_end(&line);
-}
-
-static void reload(struct server *server)
-{
-    struct conf_problems problems = { .file = server->source->file };
-    bool                 is_done = try_reload(server, &problems);
-    struct log_line      line;
-
-    reopen_log(server);
-    for (size_t i = 0; i < problems.count; i++)
-        log_simple(server, is_done ? EVENT_RELOAD_WARNING : EVENT_RELOAD_FAILED, "reason",
-                   problems.items[i].text);
-    if (is_done && log_begin(&line, server->log, EVENT_RELOAD_OK)) {
-        log_number(&line, "generation", server->generation->number);
-        log_number(&line, "routes", server->generation->settings->route_count);
-        log_end(&line);
-    }
-    if (is_done)
-        log_listeners(server);
-    conf_problems_fini(&problems);
-}
-
 /* ---- signals and ends ---- */
 
 static void on_reload_signal(struct signals *signals)
@@ -292,7 +136,7 @@ static void on_reload_signal(struct signals *signals)
     struct server *server = container_of(signals, struct server, signals);
 
     if (server->stop_requests == 0)
-        reload(server);
+        server_reload(server);
 }
 
 /* The first one drains, the second one ends. */
@@ -302,8 +146,8 @@ static void on_stop_signal(struct signals *signals)
 
     if (++server->stop_requests > 2)
         return;
-    log_simple(server, EVENT_DRAIN, "how",
-               server->stop_requests == 1 ? "between messages" : "at once");
+    server_log_simple(server, EVENT_DRAIN, "how",
+                      server->stop_requests == 1 ? "between messages" : "at once");
     for (unsigned i = 0; i < server->worker_count; i++) {
         struct station *station = &server->posts[i].station;
 
@@ -361,9 +205,9 @@ static enum fail serve(struct server *server, struct failure *why)
         rc = start_post(server, i, why);
     if (rc == FAIL_NONE) {
         log_start(server);
-        log_listeners(server);
+        server_log_listeners(server);
         loop_run(server->control);
-        log_simple(server, EVENT_PROXY_STOP, "", NULL);
+        server_log_simple(server, EVENT_PROXY_STOP, "", NULL);
     }
     for (unsigned i = 0; i < server->worker_count; i++)
         station_end(&server->posts[i].station);

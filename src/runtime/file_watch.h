@@ -37,7 +37,7 @@ void               file_watch_free(struct file_watch *watch); /* NULL is fine */
  * told soon.  Paths are copied.  FAIL_MEMORY: no file is watched any more.
  */
 enum fail file_watch_set(struct file_watch *watch, const struct file_list *files,
-                         uint64_t interval_us, uint64_t digest, struct failure *why)
-    WARN_UNUSED;
+                         uint64_t interval_us, uint64_t digest,
+                         struct failure *why) WARN_UNUSED;
 
 #endif

@@ -7,8 +7,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/inotify.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -104,7 +104,7 @@ static void watch(const char *path, uint64_t interval_us)
     const char *const      paths[] = { path };
     const struct file_list files = { paths, 1 };
 
-    uint64_t               digest = 0;
+    uint64_t digest = 0;
 
     assert_true(file_list_digest(&files, &digest));
     assert_int_equal(file_watch_set(rig.watch, &files, interval_us, digest, &why), FAIL_NONE);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * proxy/server_parts.h - what server.c and reloading.c share
+ */
+#ifndef PGTLS_PROXY_SERVER_PARTS_H
+#define PGTLS_PROXY_SERVER_PARTS_H
+
+#include "proxy/server.h"
+#include "proxy/station.h"
+#include "runtime/signals.h"
+
+/* A station as the control thread sees it. */
+struct post {
+    struct station   station;
+    struct server   *server;
+    struct loop_task empty; /* posted to the control loop */
+};
+
+struct server {
+    const struct settings_source *source;
+    struct log                   *log;
+    struct generation            *generation;
+    struct listening             *listening;
+    unsigned                      worker_count;
+    struct post                  *posts;
+    struct loop                  *control;
+    struct signals                signals;
+    unsigned                      posts_left; /* whose last conversation has not ended */
+    unsigned                      stop_requests;
+};
+
+/* ---- server.c ---- */
+
+void server_log_listeners(const struct server *server);
+void server_log_simple(const struct server *server, enum log_event event, const char *key,
+                       const char *value);
+void server_complain_of_log(const struct generation *generation, const struct failure *why,
+                            struct conf_problems *problems);
+
+/* ---- reloading.c ---- */
+
+/* Reads the configuration again: all of it, or nothing changes. */
+void server_reload(struct server *server);
+
+#endif
