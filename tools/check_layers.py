@@ -25,6 +25,7 @@ RULES = (
     Rule(INCLUDE + r"<openssl/", ("crypto", "x509", "tls"), "only {} may use OpenSSL"),
     Rule(INCLUDE + r"<(sys/socket\.h|sys/epoll\.h|sys/un\.h|liburing\.h|netinet/\w+\.h|netdb\.h)>",
          ("io",), "only {} may use sockets"),
+    Rule(INCLUDE + r"<stringprep\.h>", ("scram",), "only {} may use libidn"),
     Rule(INCLUDE + r"<ares", ("io",), "only {} may use c-ares"),
     Rule(r"\b(clock_gettime|gettimeofday)\s*\(|\btime\s*\(\s*(NULL|0|&)", ("io",),
          "only {} may read a clock: be told the time"),

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "crypto/equal.h"
+#include "crypto/random.h"
+#include "crypto/sha256.h"
+
+#include "harness/check.h"
+
+#include <stdio.h>
+
+static void assert_is_hex(const uint8_t out[SHA256_LEN], const char *hex)
+{
+    char text[2 * SHA256_LEN + 1];
+
+    for (size_t i = 0; i < SHA256_LEN; i++)
+        snprintf(text + 2 * i, 3, "%02x", out[i]);
+    assert_string_equal(text, hex);
+}
+
+/* FIPS 180-2 appendix B. */
+static void the_hash_is_sha_256(void **state)
+{
+    uint8_t out[SHA256_LEN];
+
+    assert_int_equal(sha256(out, BYTES("abc"), NULL), FAIL_NONE);
+    assert_is_hex(out, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_int_equal(sha256(out, bytes_of(NULL, 0), NULL), FAIL_NONE);
+    assert_is_hex(out, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+/* RFC 4231 sections 4.3 and 4.7: a short key, and one that is longer than a block. */
+static void the_mac_is_that_of_the_rfc(void **state)
+{
+    uint8_t out[SHA256_LEN], key[131];
+
+    assert_int_equal(
+        sha256_hmac(out, BYTES("Jefe"), BYTES("what do ya want for nothing?"), NULL),
+        FAIL_NONE);
+    assert_is_hex(out, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    memset(key, 0xaa, sizeof key);
+    assert_int_equal(
+        sha256_hmac(out, bytes_of(key, sizeof key),
+                    BYTES("Test Using Larger Than Block-Size Key - Hash Key First"), NULL),
+        FAIL_NONE);
+    assert_is_hex(out, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
+/* RFC 7914 section 11, the first 32 bytes. */
+static void a_password_is_stretched_as_the_rfc_says(void **state)
+{
+    uint8_t out[SHA256_LEN];
+
+    assert_int_equal(sha256_pbkdf2(out, BYTES("passwd"), BYTES("salt"), 1, NULL), FAIL_NONE);
+    assert_is_hex(out, "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
+    assert_int_equal(sha256_pbkdf2(out, BYTES("Password"), BYTES("NaCl"), 80000, NULL),
+                     FAIL_NONE);
+    assert_is_hex(out, "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56");
+}
+
+static void what_cannot_be_computed_is_a_failure(void **state)
+{
+    struct failure why = { 0 };
+    uint8_t        out[SHA256_LEN];
+
+    assert_int_equal(sha256_pbkdf2(out, BYTES("p"), BYTES("s"), UINT32_MAX, &why), FAIL_MEMORY);
+    assert_int_equal(sha256_pbkdf2(out, BYTES("p"), BYTES("s"), 0, NULL), FAIL_MEMORY);
+    assert_int_equal(random_fill(out, SIZE_MAX, &why), FAIL_IO);
+}
+
+static void random_bytes_differ(void **state)
+{
+    uint8_t a[32] = { 0 }, b[32] = { 0 };
+
+    assert_int_equal(random_fill(a, sizeof a, NULL), FAIL_NONE);
+    assert_int_equal(random_fill(b, sizeof b, NULL), FAIL_NONE);
+    assert_memory_not_equal(a, b, sizeof a);
+}
+
+static void equal_bytes_are_equal(void **state)
+{
+    assert_true(equal_in_constant_time(BYTES(""), bytes_of(NULL, 0)));
+    assert_true(equal_in_constant_time(BYTES("abc"), BYTES("abc")));
+    assert_false(equal_in_constant_time(BYTES("abc"), BYTES("abd")));
+    assert_false(equal_in_constant_time(BYTES("abc"), BYTES("ab")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_hash_is_sha_256),
+        cmocka_unit_test(the_mac_is_that_of_the_rfc),
+        cmocka_unit_test(a_password_is_stretched_as_the_rfc_says),
+        cmocka_unit_test(what_cannot_be_computed_is_a_failure),
+        cmocka_unit_test(random_bytes_differ),
+        cmocka_unit_test(equal_bytes_are_equal),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
