@@ -83,7 +83,9 @@ static void put_signals(struct buf *out)
         out, "SIGHUP",
         "Loads the whole configuration again, with certificates, keys and authorities, and "
         "opens the log file again. With any error nothing changes, and the log says why. "
-        "Sessions live on; those of routes that are gone are ended between messages.");
+        "Sessions live on; those of routes that are gone are ended between messages. Files "
+        "with "
+        "certificates and keys that change are loaded without it: see cert_refresh_interval.");
     put_term(out, "SIGTERM, SIGINT",
              "No more connections are accepted, and sessions are ended between messages; after "
              "drain_timeout the rest is closed. A second one ends all at once.");

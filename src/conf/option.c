@@ -121,6 +121,26 @@ void conf_reset(const struct option *row, void *target)
     option_value_preset(row, field);
 }
 
+static bool is_word(const struct option *row, const char *text)
+{
+    const struct option_choice *choice = row->choices;
+
+    while (choice != NULL && choice->word != NULL && strcmp(choice->word, text) != 0)
+        choice++;
+    return choice != NULL && choice->word != NULL;
+}
+
+void conf_each_path(const struct conf_table *table, void               *target,
+                    void (*visit)(void *owner, const char *path), void *owner)
+{
+    for (const struct option *row = table->rows; row->name != NULL; row++) {
+        const char *path = row->type == OPTION_PATH ? *(char **)field_of(row, target) : NULL;
+
+        if (path != NULL && !is_word(row, path))
+            visit(owner, path);
+    }
+}
+
 int conf_row(const struct conf_table *table, const char *name)
 {
     for (int i = 0; table->rows[i].name != NULL; i++)

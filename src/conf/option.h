@@ -99,6 +99,10 @@ void conf_reset(const struct option *row, void *target);
 /* Frees the texts of `target`. */
 void conf_unbind(const struct conf_table *table, void *target);
 
+/* Calls `visit` for each path that `target` has and that is none of the words of its row. */
+void conf_each_path(const struct conf_table *table, void               *target,
+                    void (*visit)(void *owner, const char *path), void *owner);
+
 /* The place of a setting in its table; -1 where there is none with that name. */
 int conf_row(const struct conf_table *table, const char *name);
 

@@ -2,6 +2,7 @@
 #include "proxy/generation.h"
 
 #include "io/clock.h"
+#include "proxy/settings_paths.h"
 #include "x509/certificate.h"
 
 #include <stdlib.h>
@@ -12,8 +13,18 @@ static void free_generation(struct generation *generation)
     for (size_t i = 0; generation->routes != NULL && i < generation->settings->route_count; i++)
         route_free(generation->routes[i]);
     free(generation->routes);
+    settings_paths_fini(&generation->files);
     settings_free(generation->settings);
     free(generation);
+}
+
+/* Before they are read, so that what changes meanwhile is seen as a change. */
+static void list_files(struct generation *generation, struct conf_problems *problems)
+{
+    if (!settings_paths(generation->settings, &generation->files))
+        conf_problem_add(problems, false, 0, "out of memory");
+    else
+        (void)file_list_digest(&generation->files, &generation->digest);
 }
 
 static void load_routes(struct generation *generation, const struct generation *before,
@@ -88,6 +99,7 @@ struct generation *generation_new(struct proxy_settings   *settings,
     generation->holders = 1;
     generation->number = before != NULL ? before->number + 1 : 1;
     generation->settings = settings;
+    list_files(generation, problems);
     load_routes(generation, before, problems);
     if (before != NULL && problems->error_count == 0)
         refuse_to_expire(generation, before, problems);
@@ -104,6 +116,13 @@ struct generation *generation_load(const struct settings_source *source,
     struct proxy_settings *settings = settings_load(source, problems);
 
     return settings != NULL ? generation_new(settings, before, problems) : NULL;
+}
+
+struct generation *generation_renew(const struct generation *before,
+                                    struct conf_problems    *problems)
+{
+    problems->file = before->settings->file;
+    return generation_new(settings_hold(before->settings), before, problems);
 }
 
 struct generation *generation_hold(struct generation *generation)

@@ -9,12 +9,15 @@
 #define PGTLS_PROXY_GENERATION_H
 
 #include "proxy/route.h"
+#include "runtime/file_digest.h"
 
 struct generation {
     atomic_uint            holders;
     unsigned               number; /* 1 is that of the start */
     struct proxy_settings *settings;
     struct route         **routes; /* as many as the settings have */
+    struct file_list       files;  /* that are watched; texts are the settings' */
+    uint64_t               digest; /* of them, taken before they were read */
 };
 
 /*
@@ -31,6 +34,10 @@ struct generation *generation_load(const struct settings_source *source,
 struct generation *generation_new(struct proxy_settings   *settings,
                                   const struct generation *before,
                                   struct conf_problems    *problems);
+
+/* The same settings once more, from files that have changed. */
+struct generation *generation_renew(const struct generation *before,
+                                    struct conf_problems    *problems);
 
 struct generation *generation_hold(struct generation *generation);
 void               generation_release(struct generation *generation); /* NULL is fine */

@@ -2,6 +2,7 @@
 /* What runs is replaced by another configuration, or goes on. */
 #include "proxy/launch.h"
 #include "proxy/server_parts.h"
+#include "proxy/settings_paths.h"
 
 #include <string.h>
 
@@ -79,26 +80,160 @@ static bool configure_log(struct server *server, const struct generation *next,
     return false;
 }
 
-static bool try_reload(struct server *server, struct conf_problems *problems)
+static void forget_prepared(struct server *server)
 {
-    struct generation *next = generation_load(server->source, server->generation, problems);
-    struct listening  *listening = NULL;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        station_forget_prepared(&server->posts[i].station);
+}
 
-    if (next != NULL)
-        check_fixed(server, next, problems);
-    if (next != NULL && problems->error_count == 0)
-        listening =
-            listening_open(next->settings, server->listening, server->worker_count, problems);
+/* Takes `next` over. */
+static bool replace(struct server *server, struct generation *next,
+                    struct conf_problems *problems)
+{
+    struct listening *listening =
+        listening_open(next->settings, server->listening, server->worker_count, problems);
+
     if (listening != NULL && prepare_all(server, next, problems)) {
         if (configure_log(server, next, problems)) {
             launch_raise_open_files(next->settings, problems);
             commit_all(server, next, listening);
             return true;
         }
-        for (unsigned i = 0; i < server->worker_count; i++)
-            station_forget_prepared(&server->posts[i].station);
+        forget_prepared(server);
     }
     listening_close(listening);
+    generation_release(next);
+    return false;
+}
+
+/* ---- what is logged ---- */
+
+/* Every problem is a line. */
+static void log_problems(struct server *server, enum log_event event, const char *cause,
+                         const struct conf_problems *problems)
+{
+    struct log_line line;
+
+    for (size_t i = 0; i < problems->count; i++)
+        if (log_begin(&line, server->log, event)) {
+            log_text(&line, "cause", cause);
+            log_text(&line, "reason", problems->items[i].text);
+            if (event == EVENT_RELOAD_FAILED)
+                log_number(&line, "failures", server->failed_reloads);
+            log_end(&line);
+        }
+}
+
+static void log_failed(struct server *server, const char *cause,
+                       const struct conf_problems *problems)
+{
+    server->failed_reloads++;
+    log_problems(server, EVENT_RELOAD_FAILED, cause, problems);
+}
+
+static void log_done(struct server *server, const char *cause,
+                     const struct conf_problems *problems)
+{
+    struct log_line line;
+
+    log_problems(server, EVENT_RELOAD_WARNING, cause, problems);
+    if (!log_begin(&line, server->log, EVENT_RELOAD_OK))
+        return;
+    log_text(&line, "cause", cause);
+    log_number(&line, "generation", server->generation->number);
+    log_number(&line, "routes", server->generation->settings->route_count);
+    log_end(&line);
+}
+
+/* ---- files that change ---- */
+
+static void on_changed(void *owner)
+{
+    struct server *server = owner;
+
+    renewal_begin(&server->renewal);
+}
+
+static void on_blind(void *owner, const struct failure *why)
+{
+    const struct server *server = owner;
+    struct log_line      line;
+
+    if (log_begin(&line, server->log, EVENT_RELOAD_BLIND)) {
+        log_failure(&line, why);
+        log_end(&line);
+    }
+}
+
+/* Those of the generation that is served since now. */
+static enum fail watch_served(struct server *server, struct failure *why)
+{
+    const struct generation *served = server->generation;
+    uint64_t                 interval_us = settings_refresh_interval_us(served->settings);
+
+    renewal_rest(&server->renewal, interval_us);
+    return file_watch_set(server->watch, &served->files, interval_us, served->digest, why);
+}
+
+static void watch_again(struct server *server)
+{
+    struct failure why = { 0 };
+
+    if (watch_served(server, &why) != FAIL_NONE)
+        on_blind(server, &why);
+}
+
+static bool attempt_renewal(struct renewal *renewal, struct conf_problems *problems)
+{
+    struct server     *server = container_of(renewal, struct server, renewal);
+    struct generation *next;
+
+    if (server->stop_requests > 0)
+        return true;
+    next = generation_renew(server->generation, problems);
+    if (next == NULL || !replace(server, next, problems))
+        return false;
+    log_done(server, "files", problems);
+    watch_again(server);
+    return true;
+}
+
+static void tell_renewal(struct renewal *renewal, const struct conf_problems *problems)
+{
+    log_failed(container_of(renewal, struct server, renewal), "files", problems);
+}
+
+enum fail server_watch_files(struct server *server, struct failure *why)
+{
+    static const struct file_watch_events events = { .changed = on_changed, .blind = on_blind };
+
+    server->renewal.attempt = attempt_renewal;
+    server->renewal.tell = tell_renewal;
+    renewal_init(&server->renewal, server->control);
+    server->watch = file_watch_new(server->control, &events, server);
+    if (server->watch == NULL)
+        return fail(why, FAIL_MEMORY, "out of memory");
+    return watch_served(server, why);
+}
+
+void server_watch_no_files(struct server *server)
+{
+    renewal_fini(&server->renewal);
+    file_watch_free(server->watch);
+    server->watch = NULL;
+}
+
+/* ---- SIGHUP ---- */
+
+static bool try_reload(struct server *server, struct conf_problems *problems)
+{
+    struct generation *next = generation_load(server->source, server->generation, problems);
+
+    if (next == NULL)
+        return false;
+    check_fixed(server, next, problems);
+    if (problems->error_count == 0)
+        return replace(server, next, problems);
     generation_release(next);
     return false;
 }
@@ -120,18 +255,13 @@ void server_reload(struct server *server)
 {
     struct conf_problems problems = { .file = server->source->file };
     bool                 is_done = try_reload(server, &problems);
-    struct log_line      line;
 
     reopen_log(server);
-    for (size_t i = 0; i < problems.count; i++)
-        server_log_simple(server, is_done ? EVENT_RELOAD_WARNING : EVENT_RELOAD_FAILED,
-                          "reason", problems.items[i].text);
-    if (is_done && log_begin(&line, server->log, EVENT_RELOAD_OK)) {
-        log_number(&line, "generation", server->generation->number);
-        log_number(&line, "routes", server->generation->settings->route_count);
-        log_end(&line);
-    }
-    if (is_done)
+    if (is_done) {
+        log_done(server, "signal", &problems);
         server_log_listeners(server);
+        watch_again(server);
+    } else
+        log_failed(server, "signal", &problems);
     conf_problems_fini(&problems);
 }

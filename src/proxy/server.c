@@ -206,9 +206,13 @@ static enum fail serve(struct server *server, struct failure *why)
     if (rc == FAIL_NONE) {
         log_start(server);
         server_log_listeners(server);
+        rc = server_watch_files(server, why);
+    }
+    if (rc == FAIL_NONE) {
         loop_run(server->control);
         server_log_simple(server, EVENT_PROXY_STOP, "", NULL);
     }
+    server_watch_no_files(server);
     for (unsigned i = 0; i < server->worker_count; i++)
         station_end(&server->posts[i].station);
     free(server->posts);

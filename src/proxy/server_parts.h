@@ -5,8 +5,10 @@
 #ifndef PGTLS_PROXY_SERVER_PARTS_H
 #define PGTLS_PROXY_SERVER_PARTS_H
 
+#include "proxy/renewal.h"
 #include "proxy/server.h"
 #include "proxy/station.h"
+#include "runtime/file_watch.h"
 #include "runtime/signals.h"
 
 /* A station as the control thread sees it. */
@@ -25,6 +27,9 @@ struct server {
     struct post                  *posts;
     struct loop                  *control;
     struct signals                signals;
+    struct file_watch            *watch; /* of the files of the generation */
+    struct renewal                renewal;
+    uint64_t                      failed_reloads;
     unsigned                      posts_left; /* whose last conversation has not ended */
     unsigned                      stop_requests;
 };
@@ -38,6 +43,10 @@ void server_complain_of_log(const struct generation *generation, const struct fa
                             struct conf_problems *problems);
 
 /* ---- reloading.c ---- */
+
+/* From here on files that change are loaded; once everything runs. */
+enum fail server_watch_files(struct server *server, struct failure *why) WARN_UNUSED;
+void      server_watch_no_files(struct server *server);
 
 /* Reads the configuration again: all of it, or nothing changes. */
 void server_reload(struct server *server);

@@ -13,9 +13,15 @@ const char *const settings_section_names[SECTION_COUNT] = {
     [SECTION_LIMITS] = "limits",
 };
 
+struct proxy_settings *settings_hold(struct proxy_settings *settings)
+{
+    atomic_fetch_add(&settings->holders, 1);
+    return settings;
+}
+
 void settings_free(struct proxy_settings *settings)
 {
-    if (settings == NULL)
+    if (settings == NULL || atomic_fetch_sub(&settings->holders, 1) > 1)
         return;
     for (size_t i = 0; i < settings->route_count; i++)
         for (enum settings_section s = SECTION_PROXY; s < SECTION_COUNT; s++)

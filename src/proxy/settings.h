@@ -13,6 +13,8 @@
 #include "runtime/log.h"
 #include "session/proxy_header.h"
 
+#include <stdatomic.h>
+
 enum sslmode {
     SSLMODE_UNSET, /* before the defaults are worked out; never after settings_load() */
     SSLMODE_DISABLE,
@@ -51,6 +53,7 @@ struct listener_settings {
     char               *unix_socket_group;
     int                 proxy_protocol; /* enum proxy_protocol */
     struct conf_strings trusted_proxies;
+    uint64_t            cert_refresh_interval_us; /* 0: at a reload alone */
 };
 
 struct backend_settings {
@@ -106,6 +109,7 @@ struct route_settings {
 };
 
 struct proxy_settings {
+    atomic_uint            holders;
     char                  *file;      /* as it was given */
     char                  *log_level; /* log_levels_parse() takes it */
     char                  *log_file;  /* absolute; NULL or "": standard error */
@@ -140,7 +144,8 @@ struct proxy_settings *settings_load(const struct settings_source *source,
 struct proxy_settings *settings_load_text(const char *file, struct bytes text,
                                           struct conf_problems *problems);
 
-void settings_free(struct proxy_settings *settings); /* NULL is fine */
+struct proxy_settings *settings_hold(struct proxy_settings *settings); /* one more user */
+void settings_free(struct proxy_settings *settings); /* the last user's; NULL is fine */
 
 /* Whom the program becomes; NULL: it stays who it is. */
 const char *settings_user(const struct proxy_settings *settings);

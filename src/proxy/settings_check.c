@@ -22,6 +22,16 @@ static void check_limits(const struct check *check)
                     "is not whole milliseconds; write \"30s\"");
 }
 
+/* Looking at all files costs something. */
+static void check_refresh(const struct check *check)
+{
+    uint64_t interval = check->route->listener.cert_refresh_interval_us;
+
+    if (interval > 0 && interval < US_PER_S)
+        rule_refuse(check, "listener.cert_refresh_interval",
+                    "is shorter than a second; write \"1s\", or \"0s\" for never");
+}
+
 void settings_check_route(struct route_settings *route, struct conf_problems *problems)
 {
     struct check check = { route, problems };
@@ -29,6 +39,7 @@ void settings_check_route(struct route_settings *route, struct conf_problems *pr
     settings_check_listener(&check);
     settings_check_backend(&check);
     check_limits(&check);
+    check_refresh(&check);
 }
 
 /* ---- routes beside each other ---- */

@@ -222,6 +222,7 @@ static struct proxy_settings *new_settings(const char *file)
         free(settings);
         return NULL;
     }
+    atomic_init(&settings->holders, 1);
     return settings;
 }
 

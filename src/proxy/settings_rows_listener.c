@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "proxy/settings_rows.h"
 
+#define HOURS ((uint64_t)3600 * 1000 * 1000)
+
 static const struct option_choice taken_headers[] = {
     { "off", PROXY_PROTOCOL_OFF, NULL },
     { "v1", PROXY_PROTOCOL_V1, NULL },
@@ -177,6 +179,19 @@ const struct option settings_listener_rows[] = {
       .help =
           "Which cancel requests are passed on: all, or only those that come inside TLS. psql "
           "and other clients of libpq before 17 send them in plaintext." },
+    { .name = "cert_refresh_interval",
+      .type = OPTION_DURATION,
+      .field = AT(cert_refresh_interval_us),
+      .preset = "1min",
+      .max = 24 * HOURS,
+      .help =
+          "How often the contents of the files that the route names are looked at, besides the "
+          "moments when the system tells of a change: certificates, keys, authorities and "
+          "lists "
+          "of both sides. What changed is loaded and served, all of it or nothing, and "
+          "sessions "
+          "live on; this file itself is read at SIGHUP only. The files of all routes are one "
+          "set, looked at by the shortest interval. \"0s\" looks at no file of this route." },
     { .name = "max_record_size",
       .type = OPTION_SIZE,
       .field = AT(max_record_bytes),

@@ -15,8 +15,12 @@ static const struct log_event_row rows[EVENT_COUNT] = {
     [EVENT_RELOAD_WARNING] = { "reload.warning", LOG_WARN,
                                "The new configuration serves, with a warning." },
     [EVENT_RELOAD_FAILED] = { "reload.failed", LOG_WARN,
-                              "The configuration has an error; what ran goes on. A line for "
-                              "each error." },
+                              "The configuration, or a file that changed, has an error; what "
+                              "ran goes on. A line for each error; cause is signal or files, "
+                              "failures counts." },
+    [EVENT_RELOAD_BLIND] = { "reload.blind", LOG_WARN,
+                             "The system does not tell of changed files; they are looked at "
+                             "every cert_refresh_interval." },
     [EVENT_DRAIN] = { "drain", LOG_INFO,
                       "No more connections are accepted; sessions end between messages." },
     [EVENT_CONNECTION_END] = { "connection.end", LOG_INFO,

@@ -18,6 +18,7 @@ WRONG = [
     ("protocol", "mysql", "postgresql"),
     ("listener.client_name", "serial", "client_name"),
     ("listener.direct_tls", "maybe", "is not one of allow, require, refuse"),
+    ("listener.cert_refresh_interval", "500ms", "shorter than a second"),
     ("backend.sslnegotiation", "straight", "is not one of postgres, direct"),
     ("backend.source_address", "eth0", "is not an IP address"),
     ("limits.max_pending_logins", 0, "out of range"),

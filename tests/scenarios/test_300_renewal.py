@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Files that change are served on their own: one set, whole or not at all, sessions live on.
+
+What counts is the serial that a client is shown, before and after.
+"""
+import os
+import pwd
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import time
+
+import pytest
+
+from peers import wire
+from peers.proxy import route, toml
+from peers.stream import connect, connect_tls
+
+INTERVAL = "1s"
+
+
+def served(port):
+    """The serial of the certificate that a client gets, as openssl writes it."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+    sock.sendall(wire.SSL_REQUEST)
+    assert sock.recv(1) == b"S"
+    with ssl._create_unverified_context().wrap_socket(sock) as tls:
+        return serial_of(ssl.DER_cert_to_PEM_cert(tls.getpeercert(binary_form=True)))
+
+
+def serial_of(pem):
+    done = subprocess.run(["openssl", "x509", "-noout", "-serial"], input=pem.encode(),
+                          capture_output=True, check=True)
+    return done.stdout.strip().partition(b"=")[2].decode().lower()
+
+
+def wait_served(port, serial, timeout=20):
+    until = time.monotonic() + timeout
+    while served(port) != serial:
+        assert time.monotonic() < until, "the new certificate is not served"
+        time.sleep(0.05)
+
+
+class Files:
+    """A certificate and a key in a folder, replaced in various ways by those of others."""
+
+    def __init__(self, certs, folder):
+        self.certs = certs
+        self.folder = folder
+        os.makedirs(folder, exist_ok=True)
+        os.chmod(folder, 0o755)
+        self.cert, self.key = os.path.join(folder, "s.crt"), os.path.join(folder, "s.key")
+
+    def serial(self, name):
+        with open(self.certs.cert(name), encoding="ascii") as text:
+            return serial_of(text.read())
+
+    def put(self, path, source, owner=None):
+        """By an atomic rename."""
+        shutil.copyfile(source, path + ".new")
+        os.chmod(path + ".new", 0o600 if path.endswith(".key") else 0o644)
+        if owner is not None:
+            os.chown(path + ".new", owner.pw_uid, owner.pw_gid)
+        os.rename(path + ".new", path)
+
+    def put_cert(self, name):
+        self.put(self.cert, self.certs.cert(name))
+
+    def put_key(self, name):
+        self.put(self.key, self.certs.key(name))
+
+    def put_both(self, name, owner=None):
+        self.put(self.cert, self.certs.cert(name), owner)
+        self.put(self.key, self.certs.key(name), owner)
+
+    def listener(self, interval="24h", **more):
+        return {"sslmode": "require", "server_cert": self.cert, "server_key": self.key,
+                "cert_refresh_interval": interval, **more}
+
+
+@pytest.fixture
+def files(certs, folder):
+    one = Files(certs, os.path.join(folder, "tls"))
+    one.put_both("server")
+    return one
+
+
+@pytest.fixture
+def proxy(start, files, postgres_clear):
+    """Serves `files`; only what the system tells makes it look at them."""
+    return start(route({"address": postgres_clear.address}, files.listener()))
+
+
+def session(port, certs):
+    client = connect_tls(port, certs.careless_client())
+    assert client.login()[-1].type == "Z"
+    return client
+
+
+def works(client):
+    assert client.query("SELECT 1")[-1].type == "Z"
+
+
+def wait_failed(proxy, count=1):
+    return proxy.wait_count("reload.failed", count, cause="files")[-1]
+
+
+@pytest.mark.thread
+def test_a_renewed_certificate_is_served_and_sessions_live_on(proxy, files, certs):
+    assert served(proxy.port) == files.serial("server")
+    held = session(proxy.port, certs)
+    files.put_both("server-rsa")
+    done = proxy.wait_event("reload.ok", cause="files")
+    assert done["generation"] == 2
+    assert served(proxy.port) == files.serial("server-rsa")
+    works(held)
+    held.close()
+    assert not proxy.find("reload.failed")
+
+
+def test_files_written_in_place_are_served(proxy, files):
+    for path, source in ((files.cert, files.certs.cert("server-rsa")),
+                         (files.key, files.certs.key("server-rsa"))):
+        with open(path, "wb") as out, open(source, "rb") as data:
+            text = data.read()
+            out.write(text[:100])
+            out.flush()
+            time.sleep(0.3)                     # half a file is there to be looked at
+            out.write(text[100:])
+    wait_served(proxy.port, files.serial("server-rsa"))
+    assert not proxy.find("reload.failed")
+
+
+def test_a_key_that_comes_later_is_waited_for_and_nothing_is_logged(proxy, files):
+    files.put_cert("server-rsa")
+    time.sleep(1.2)                             # it was looked at more than once
+    assert served(proxy.port) == files.serial("server")
+    files.put_key("server-rsa")
+    wait_served(proxy.port, files.serial("server-rsa"))
+    assert not proxy.find("reload.failed")
+
+
+def test_a_key_that_does_not_come_is_told_once_and_the_old_certificate_served(
+        start, files, postgres_clear, certs):
+    proxy = start(route({"address": postgres_clear.address}, files.listener(INTERVAL)))
+    held = session(proxy.port, certs)
+    files.put_cert("server-rsa")
+    failed = wait_failed(proxy)
+    assert "is not the key of" in failed["reason"] and files.cert in failed["reason"]
+    assert failed["failures"] == 1
+    time.sleep(2.5)                             # some intervals more
+    assert len(proxy.find("reload.failed")) == 1
+    assert served(proxy.port) == files.serial("server")
+    works(held)
+    files.put_key("server-rsa")
+    wait_served(proxy.port, files.serial("server-rsa"))
+    works(held)
+    held.close()
+
+
+def test_a_file_that_vanishes_and_returns(proxy, files):
+    os.rename(files.key, files.key + ".away")
+    assert files.key in wait_failed(proxy)["reason"]
+    assert served(proxy.port) == files.serial("server")
+    os.rename(files.key + ".away", files.key)
+    proxy.wait_event("reload.ok", cause="files")
+    files.put_both("server-rsa")
+    wait_served(proxy.port, files.serial("server-rsa"))
+    assert len(proxy.find("reload.failed")) == 1
+
+
+def test_the_same_contents_again_are_no_reload(proxy, files):
+    files.put_both("server")
+    os.utime(files.cert)
+    time.sleep(1)
+    assert not proxy.find("reload.ok") and not proxy.find("reload.failed")
+
+
+def kubernetes(files, name, version):
+    """A version of the files as a volume of a Secret has it, and the swap that makes it count."""
+    inner = os.path.join(files.folder, f"..{version}")
+    os.mkdir(inner)
+    for end, source in (("crt", files.certs.cert(name)), ("key", files.certs.key(name))):
+        shutil.copyfile(source, os.path.join(inner, f"s.{end}"))
+        os.chmod(os.path.join(inner, f"s.{end}"), 0o600)
+    os.symlink(f"..{version}", os.path.join(files.folder, "..data_tmp"))
+    os.rename(os.path.join(files.folder, "..data_tmp"), os.path.join(files.folder, "..data"))
+
+
+def test_a_volume_of_kubernetes_is_followed(start, certs, folder, postgres_clear):
+    files = Files(certs, os.path.join(folder, "volume"))
+    kubernetes(files, "server", "2026_01")
+    for end in ("crt", "key"):
+        os.symlink(f"..data/s.{end}", os.path.join(files.folder, f"s.{end}"))
+    proxy = start(route({"address": postgres_clear.address}, files.listener()))
+    for number, name in ((2, "server-rsa"), (3, "server-ed25519")):
+        kubernetes(files, name, f"2026_0{number}")
+        shutil.rmtree(os.path.join(files.folder, f"..2026_0{number - 1}"))
+        wait_served(proxy.port, files.serial(name))
+    assert len(proxy.find("reload.ok")) == 2 and not proxy.find("reload.failed")
+
+
+def test_a_replaced_folder_and_a_link_to_a_folder_are_followed(start, certs, folder,
+                                                               postgres_clear):
+    live = os.path.join(folder, "live")
+    for name in ("server", "server-rsa", "server-ed25519"):
+        Files(certs, os.path.join(folder, name)).put_both(name)
+    os.symlink("server", live)
+    files = Files(certs, live)
+    proxy = start(route({"address": postgres_clear.address}, files.listener()))
+    os.symlink("server-rsa", live + ".new")
+    os.rename(live + ".new", live)
+    wait_served(proxy.port, files.serial("server-rsa"))
+    os.rename(os.path.join(folder, "server-rsa"), os.path.join(folder, "gone"))
+    os.rename(os.path.join(folder, "server-ed25519"), os.path.join(folder, "server-rsa"))
+    wait_served(proxy.port, files.serial("server-ed25519"))
+    assert not proxy.find("reload.failed")
+
+
+def test_a_new_authority_is_asked_of_clients(start, certs, files, postgres_clear):
+    authority = os.path.join(files.folder, "ca.crt")
+    files.put(authority, certs.cert("clients-ca"))
+    proxy = start(route({"address": postgres_clear.address},
+                        files.listener(sslmode="verify-ca", client_ca=authority)))
+
+    def comes_in(name):
+        try:
+            with connect_tls(proxy.port, certs.careless_client(name)) as client:
+                return client.login()[-1].type == "Z"
+        except (OSError, EOFError, ssl.SSLError):
+            return False
+
+    assert comes_in("alice") and not comes_in("alice-of-strangers")
+    files.put(authority, certs.cert("strangers-ca"))
+    proxy.wait_event("reload.ok", cause="files")
+    assert comes_in("alice-of-strangers") and not comes_in("alice")
+
+
+def test_a_new_authority_is_asked_of_the_server(start, certs, files, fake, postgres):
+    authority = os.path.join(files.folder, "root.crt")
+    files.put(authority, certs.cert("strangers-ca"))
+    proxy = start(route({"address": postgres.address, "sslmode": "verify-full",
+                         "root_ca": authority}, {"cert_refresh_interval": "24h"}))
+    with connect(proxy.port) as client:
+        client.send(wire.startup())
+        client.rest()
+    proxy.wait_event("tls.handshake.failed", leg="backend")
+    files.put(authority, certs.cert("backends-ca"))
+    proxy.wait_event("reload.ok", cause="files")
+    with connect(proxy.port) as client:
+        assert client.login()[-1].type == "Z"
+
+
+def test_a_valid_certificate_is_not_replaced_by_an_expired_one(proxy, files):
+    files.put_both("server-expired")
+    failed = wait_failed(proxy)
+    assert "expired" in failed["reason"] and "listener.server_cert" in failed["reason"]
+    assert served(proxy.port) == files.serial("server")
+
+
+def test_one_broken_file_keeps_the_whole_set(start, certs, folder, postgres_clear):
+    """One set: a broken file of one route keeps the others from what is new, too."""
+    both = [Files(certs, os.path.join(folder, name)) for name in ("a", "b")]
+    for one in both:
+        one.put_both("server")
+    proxy = start(*[route({"address": postgres_clear.address}, one.listener(), name=f"route-{n}")
+                    for n, one in enumerate(both)])
+    ports = [int(one["listener"]["bind_address"].rpartition(":")[2]) for one in proxy.routes]
+    both[0].put(both[0].cert, certs.file("garbage.crt"))
+    both[1].put_both("server-rsa")
+    assert "route-0" in wait_failed(proxy)["reason"]
+    assert [served(port) for port in ports] == [both[0].serial("server")] * 2
+    both[0].put_both("server-ed25519")
+    wait_served(ports[0], both[0].serial("server-ed25519"))
+    assert served(ports[1]) == both[1].serial("server-rsa")
+
+
+def test_the_configuration_itself_waits_for_the_signal(proxy, files):
+    with open(proxy.config, "a", encoding="utf-8") as out:
+        out.write("[proxy.oops]\n")
+    files.put_both("server-rsa")
+    wait_served(proxy.port, files.serial("server-rsa"))
+    proxy.signal(signal.SIGHUP)
+    assert "oops" in proxy.wait_event("reload.failed", cause="signal")["reason"]
+    files.put_both("server-ed25519")            # a reload that failed leaves the watch as it was
+    wait_served(proxy.port, files.serial("server-ed25519"))
+
+
+def test_files_that_a_reload_brings_are_watched_and_others_no_longer(start, proxy, files, certs,
+                                                                     folder):
+    other = Files(certs, os.path.join(folder, "other"))
+    other.put_both("server-rsa")
+    proxy.routes[0]["listener"] |= {"server_cert": other.cert, "server_key": other.key}
+    with open(proxy.config, "w", encoding="utf-8") as out:
+        out.write(toml(proxy.top, proxy.routes))
+    proxy.signal(signal.SIGHUP)
+    proxy.wait_event("reload.ok", cause="signal")
+    assert served(proxy.port) == other.serial("server-rsa")
+    os.unlink(files.key)
+    other.put_both("server-ed25519")
+    wait_served(proxy.port, other.serial("server-ed25519"))
+    assert not proxy.find("reload.failed")
+
+
+def test_no_file_is_looked_at_where_the_interval_is_0(start, files, postgres_clear):
+    proxy = start(route({"address": postgres_clear.address}, files.listener("0s")))
+    files.put_both("server-rsa")
+    time.sleep(1)
+    assert served(proxy.port) == files.serial("server")
+    assert not proxy.find("reload.ok")
+    links = [os.readlink(f"/proc/{proxy.process.pid}/fd/{fd}")
+             for fd in os.listdir(f"/proc/{proxy.process.pid}/fd")]
+    assert "anon_inode:inotify" not in links
+    proxy.signal(signal.SIGHUP)
+    wait_served(proxy.port, files.serial("server-rsa"))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_the_user_watches_too(start, files, postgres_clear):
+    nobody = pwd.getpwnam("nobody")
+    os.chown(files.key, nobody.pw_uid, nobody.pw_gid)
+    proxy = start(route({"address": postgres_clear.address}, files.listener()), user="nobody")
+    files.put_both("server-rsa", nobody)
+    wait_served(proxy.port, files.serial("server-rsa"))
+    files.put_both("server-ed25519")            # root's key, 0600: not for nobody
+    failed = wait_failed(proxy)
+    assert files.key in failed["reason"] and "Permission denied" in failed["reason"]
+    assert served(proxy.port) == files.serial("server-rsa")
+    os.chown(files.key, nobody.pw_uid, nobody.pw_gid)      # another owner is a change
+    wait_served(proxy.port, files.serial("server-ed25519"))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_a_folder_that_the_user_may_not_read_is_said_and_looked_at(start, files, postgres_clear):
+    nobody = pwd.getpwnam("nobody")
+    os.chown(files.key, nobody.pw_uid, nobody.pw_gid)
+    os.chmod(files.folder, 0o711)
+    proxy = start(route({"address": postgres_clear.address}, files.listener(INTERVAL)),
+                  user="nobody")
+    blind = proxy.wait_event("reload.blind")
+    assert files.folder in blind["reason"] and "read the folder" in blind["hint"]
+    files.put_both("server-rsa", nobody)
+    wait_served(proxy.port, files.serial("server-rsa"))
+    assert len(proxy.find("reload.blind")) == 1
