@@ -30,8 +30,9 @@ static void check_route(const struct route_settings *route)
     MUST(listener->bind_address.count > 0 && backend->addresses.count > 0);
     MUST(listener->sslmode != SSLMODE_UNSET && backend->sslmode != SSLMODE_UNSET);
     MUST(listener->cancel != CANCEL_UNSET);
-    MUST((listener->server_cert != NULL) == has_tls &&
-         (listener->server_key != NULL) == has_tls);
+    MUST((listener->server_cert.count > 0) == has_tls &&
+         listener->server_key.count == listener->server_cert.count);
+    MUST((listener->ident_file != NULL) == (listener->ident_map != NULL));
     MUST(listener->sslmode < SSLMODE_VERIFY_CA || listener->client_ca != NULL);
     MUST(backend->sslmode < SSLMODE_VERIFY_CA || backend->root_ca != NULL);
     MUST((backend->client_cert != NULL) == (backend->client_key != NULL));

@@ -50,6 +50,7 @@ static const char *type_name(enum option_type type)
         [OPTION_STRING] = "text",
         [OPTION_PATH] = "path",
         [OPTION_STRING_LIST] = "text or list of texts",
+        [OPTION_PATH_LIST] = "path or list of paths",
         [OPTION_ADDRESS] = "address",
         [OPTION_ADDRESS_LIST] = "address or list of addresses",
         [OPTION_CHOICE] = "one of",
@@ -122,6 +123,17 @@ static void write_row(struct buf *out, const struct option *row)
     write_wrapped(out, INDENT_REFERENCE, row->help);
 }
 
+/* What the manual says of a table; NULL behind the last. */
+static const struct option *told_row(const struct conf_table *table, size_t n)
+{
+    const struct option *row = conf_option(table, n);
+    size_t               own = 0;
+
+    while (table->more_is_told && table->rows[own].name != NULL)
+        own++;
+    return table->more_is_told && n >= own ? NULL : row;
+}
+
 static const char *title_of(const struct conf_table *table)
 {
     if (table->title != NULL)
@@ -131,12 +143,14 @@ static const char *title_of(const struct conf_table *table)
 
 void conf_write_reference(struct buf *out, const struct conf_table *const *tables)
 {
+    const struct option *row;
+
     buf_put(out, BYTES("# Settings\n\n"));
     write_wrapped(out, "", about_files);
     for (; *tables != NULL; tables++) {
         buf_put_format(out, "\n## %s\n\n", title_of(*tables));
         write_wrapped(out, "", (*tables)->help);
-        for (const struct option *row = (*tables)->rows; row->name != NULL; row++)
+        for (size_t n = 0; (row = told_row(*tables, n)) != NULL; n++)
             write_row(out, row);
     }
 }
@@ -182,6 +196,8 @@ static void write_man_row(struct buf *out, const struct option *row)
 
 void conf_write_man(struct buf *out, const struct conf_table *const *tables)
 {
+    const struct option *row;
+
     for (; *tables != NULL; tables++) {
         buf_put_format(out, ".SH \"%s\"\n", title_of(*tables));
         if ((*tables)->header[0] == '\0') {
@@ -190,7 +206,7 @@ void conf_write_man(struct buf *out, const struct conf_table *const *tables)
         }
         conf_write_roff(out, (*tables)->help);
         buf_put(out, BYTES("\n"));
-        for (const struct option *row = (*tables)->rows; row->name != NULL; row++)
+        for (size_t n = 0; (row = told_row(*tables, n)) != NULL; n++)
             write_man_row(out, row);
     }
 }
@@ -213,13 +229,15 @@ static void write_sample_row(struct buf *out, const struct option *row)
 
 void conf_write_sample(struct buf *out, const struct conf_table *const *tables)
 {
+    const struct option *row;
+
     for (bool is_first = true; *tables != NULL; tables++, is_first = false) {
         if (!is_first)
             buf_put(out, BYTES("\n"));
         write_wrapped(out, INDENT_SAMPLE, (*tables)->help);
         if ((*tables)->header[0] != '\0')
-            buf_put_format(out, "%s\n", (*tables)->header);
-        for (const struct option *row = (*tables)->rows; row->name != NULL; row++)
+            buf_put_format(out, "%s%s\n", (*tables)->is_optional ? "#" : "", (*tables)->header);
+        for (size_t n = 0; (row = told_row(*tables, n)) != NULL; n++)
             write_sample_row(out, row);
     }
 }

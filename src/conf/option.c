@@ -31,8 +31,8 @@ static const char *nearest_name(const struct conf_table *table, const char *word
     const char *names[MOST_NAMES + 1] = { NULL };
     size_t      count = 0;
 
-    for (const struct option *row = table->rows; row->name != NULL; row++)
-        names[count++] = row->name;
+    for (const struct option *row; (row = conf_option(table, count)) != NULL; count++)
+        names[count] = row->name;
     for (const char *const *s = table->sections; s != NULL && *s != NULL; s++)
         names[count++] = *s;
     assert(count <= MOST_NAMES);
@@ -69,7 +69,9 @@ static void *field_of(const struct option *row, void *target)
 
 void conf_preset(const struct conf_table *table, void *target)
 {
-    for (const struct option *row = table->rows; row->name != NULL; row++)
+    const struct option *row;
+
+    for (size_t n = 0; (row = conf_option(table, n)) != NULL; n++)
         option_value_preset(row, field_of(row, target));
 }
 
@@ -83,7 +85,7 @@ void conf_bind(const struct conf_table *table, const struct toml_node *node,
         struct option_binding b = { .table = table, .scope = scope, .line = child->line };
 
         if (at >= 0) {
-            b.row = &table->rows[at];
+            b.row = conf_option(table, (size_t)at);
             b.field = field_of(b.row, target);
             lines[at] = child->line;
             option_value_put(&b, child);
@@ -95,19 +97,20 @@ void conf_bind(const struct conf_table *table, const struct toml_node *node,
 void conf_require(const struct conf_table *table, int line, const struct conf_scope *scope,
                   const int *lines)
 {
-    for (size_t i = 0; table->rows[i].name != NULL; i++) {
-        const struct option *row = &table->rows[i];
+    const struct option *row;
 
-        if (row->is_required && lines[i] == 0)
+    for (size_t n = 0; (row = conf_option(table, n)) != NULL; n++)
+        if (row->is_required && lines[n] == 0)
             conf_problem_add(scope->problems, false, line,
                              "%s%s%s: missing; for example %s = %s", scope->where,
                              table->prefix, row->name, row->name, row->sample);
-    }
 }
 
 void conf_unbind(const struct conf_table *table, void *target)
 {
-    for (const struct option *row = table->rows; row->name != NULL; row++)
+    const struct option *row;
+
+    for (size_t n = 0; (row = conf_option(table, n)) != NULL; n++)
         option_value_free(row, field_of(row, target));
 }
 
@@ -130,21 +133,45 @@ static bool is_word(const struct option *row, const char *text)
     return choice != NULL && choice->word != NULL;
 }
 
+/* A path was made absolute, a URI was not. */
+static bool is_file(const struct option *row, const char *path)
+{
+    return path != NULL && !is_word(row, path) && (!row->takes_uri || path[0] == '/');
+}
+
 void conf_each_path(const struct conf_table *table, void               *target,
                     void (*visit)(void *owner, const char *path), void *owner)
 {
-    for (const struct option *row = table->rows; row->name != NULL; row++) {
-        const char *path = row->type == OPTION_PATH ? *(char **)field_of(row, target) : NULL;
+    const struct option *row;
 
-        if (path != NULL && !is_word(row, path))
-            visit(owner, path);
+    for (size_t n = 0; (row = conf_option(table, n)) != NULL; n++) {
+        const struct conf_strings *list = field_of(row, target);
+
+        if (row->type == OPTION_PATH && is_file(row, *(char **)field_of(row, target)))
+            visit(owner, *(char **)field_of(row, target));
+        for (size_t i = 0; row->type == OPTION_PATH_LIST && i < list->count; i++)
+            if (is_file(row, list->items[i]))
+                visit(owner, list->items[i]);
     }
+}
+
+const struct option *conf_option(const struct conf_table *table, size_t n)
+{
+    const struct option *const parts[] = { table->rows, table->more_rows };
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        for (const struct option *row = parts[i]; row != NULL && row->name != NULL; row++)
+            if (n-- == 0)
+                return row;
+    return NULL;
 }
 
 int conf_row(const struct conf_table *table, const char *name)
 {
-    for (int i = 0; table->rows[i].name != NULL; i++)
-        if (strcmp(table->rows[i].name, name) == 0)
-            return i;
+    const struct option *row;
+
+    for (int n = 0; (row = conf_option(table, (size_t)n)) != NULL; n++)
+        if (strcmp(row->name, name) == 0)
+            return n;
     return -1;
 }

@@ -25,6 +25,7 @@ enum option_type {
     OPTION_PATH,         /* char *, made absolute unless it is one of the choices */
     OPTION_ADDRESS,      /* char *, a path behind "unix:" made absolute */
     OPTION_STRING_LIST,  /* struct conf_strings; a single one needs no brackets */
+    OPTION_PATH_LIST,    /* the same of paths */
     OPTION_ADDRESS_LIST, /* struct conf_strings; a single one needs no brackets */
     OPTION_CHOICE,       /* int, the value of a choice */
     OPTION_SWITCH,       /* int: 0, 1, or -1 where it is not written */
@@ -47,6 +48,7 @@ struct option {
     const char                 *preset; /* as the user would write it, without quotes */
     uint64_t                    min, max;
     const struct option_choice *choices;
+    bool                        takes_uri; /* a path: "scheme:..." stays as it is */
     bool                        is_required;
     const char                 *default_text; /* where the preset is NULL: what happens then */
     const char *sample;       /* as TOML: what the sample file shows; NULL: the preset */
@@ -56,15 +58,18 @@ struct option {
 
 bool option_is_list(enum option_type type);
 
-#define OPTION_LIMIT 24 /* the most rows one table has */
+#define OPTION_LIMIT 48 /* the most rows one table has */
 
 struct conf_table {
-    const char          *header;   /* "[proxy.listener]"; "" for the top of the file */
-    const char          *title;    /* in the manual; NULL: the header */
-    const char          *prefix;   /* before a name in problems: "listener." */
-    const char          *help;     /* what the section is for */
-    const struct option *rows;     /* ends with a row without name */
-    const char *const   *sections; /* names of tables inside this one, or NULL */
+    const char          *header;       /* "[proxy.listener]"; "" for the top of the file */
+    const char          *title;        /* in the manual; NULL: the header */
+    const char          *prefix;       /* before a name in problems: "listener." */
+    const char          *help;         /* what the section is for */
+    const struct option *rows;         /* ends with a row without name */
+    const struct option *more_rows;    /* behind them, of the same struct; or NULL */
+    bool                 more_is_told; /* another table of the manual has `more_rows` */
+    bool                 is_optional;  /* the sample shows it as a comment */
+    const char *const   *sections;     /* names of tables inside this one, or NULL */
 };
 
 /* What binding needs besides table, node and struct. */
@@ -99,9 +104,13 @@ void conf_reset(const struct option *row, void *target);
 /* Frees the texts of `target`. */
 void conf_unbind(const struct conf_table *table, void *target);
 
-/* Calls `visit` for each path that `target` has and that is none of the words of its row. */
+/* Calls `visit` for each path that `target` has, alone or in a list, and that is none of the
+ * words of its row and no URI. */
 void conf_each_path(const struct conf_table *table, void               *target,
                     void (*visit)(void *owner, const char *path), void *owner);
+
+/* The n-th row, those of more_rows behind the others; NULL behind the last. */
+const struct option *conf_option(const struct conf_table *table, size_t n);
 
 /* The place of a setting in its table; -1 where there is none with that name. */
 int conf_row(const struct conf_table *table, const char *name);

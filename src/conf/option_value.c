@@ -6,6 +6,7 @@
 #include "conf/units.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,7 +35,8 @@ static void complain(const struct option_binding *b, const char *format, ...)
 
 bool option_is_list(enum option_type type)
 {
-    return type == OPTION_STRING_LIST || type == OPTION_ADDRESS_LIST;
+    return type == OPTION_STRING_LIST || type == OPTION_PATH_LIST ||
+           type == OPTION_ADDRESS_LIST;
 }
 
 static bool is_text(enum option_type type)
@@ -160,6 +162,20 @@ static char *copy_of(const char *text)
     return copy == NULL ? NULL : memcpy(copy, text, size);
 }
 
+static bool is_path(enum option_type type)
+{
+    return type == OPTION_PATH || type == OPTION_PATH_LIST;
+}
+
+/* "pkcs11:...": RFC 3986 3.1.  A file of such a name is written "./pkcs11:...". */
+static bool is_uri(const char *text)
+{
+    size_t n =
+        strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+
+    return n >= 2 && isalpha((unsigned char)text[0]) && text[n] == ':';
+}
+
 static char *absolute_address(const char *folder, const char *text)
 {
     size_t prefix = strlen(UNIX_PREFIX);
@@ -191,7 +207,8 @@ static char *new_text(const struct option_binding *b, const char *text)
         complain(b, "has %zu characters; the most is %" PRIu64, len, b->row->max);
         return NULL;
     }
-    if (b->row->type == OPTION_PATH && find_choice(b->row, text) == NULL)
+    if (is_path(b->row->type) && find_choice(b->row, text) == NULL &&
+        !(b->row->takes_uri && is_uri(text)))
         kept = conf_file_absolute(b->scope->folder, text);
     else if (b->row->type == OPTION_ADDRESS || b->row->type == OPTION_ADDRESS_LIST)
         kept = absolute_address(b->scope->folder, text);

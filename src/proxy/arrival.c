@@ -101,44 +101,6 @@ static void demand_alpn(struct conversation *c)
     conversation_end(c, END_DIRECT_TLS, true);
 }
 
-/* verify-ca and verify-full: a missing certificate is told as PostgreSQL tells it, inside TLS.
- */
-static bool certificate_suffices(struct conversation *c, const char **message,
-                                 const char **hint)
-{
-    const struct tls_facts *facts = leg_facts(&c->client.leg);
-    int                     mode = c->rw->route->settings->listener.sslmode;
-
-    if (mode != SSLMODE_VERIFY_CA && mode != SSLMODE_VERIFY_FULL)
-        return true;
-    if (facts == NULL || !facts->peer_presented) {
-        *message = "connection requires a valid client certificate";
-        *hint = "set sslcert and sslkey at the client";
-        return false;
-    }
-    if (mode == SSLMODE_VERIFY_FULL &&
-        !tls_engine_peer_has_common_name(c->client.leg.tls, c->user)) {
-        *message = "the name in the client certificate is not the user name";
-        *hint = "log in as the user that the certificate names as its common name (CN)";
-        return false;
-    }
-    return true;
-}
-
-static bool check_certificate(struct conversation *c)
-{
-    const char    *message = NULL, *hint = NULL;
-    struct failure why = { 0 };
-
-    if (certificate_suffices(c, &message, &hint))
-        return true;
-    (void)fail(&why, FAIL_REFUSED, "%s", message);
-    fail_hint(&why, "%s", hint);
-    report_failure(c, EVENT_AUTH_FAILED, "certificate", &why);
-    conversation_refuse(c, END_AUTH_FAILED, "28000", message, hint);
-    return false;
-}
-
 static bool take_session(struct conversation *c)
 {
     const struct limit_settings *limits = &c->rw->route->settings->limits;
@@ -189,7 +151,7 @@ static void on_startup(struct conversation *c)
         conversation_refuse(c, END_NO_MEMORY, "53200", "out of memory", NULL);
         return;
     }
-    if (check_certificate(c) && take_session(c))
+    if (certificate_check(c) && take_session(c))
         dialing_start(c);
 }
 

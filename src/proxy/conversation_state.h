@@ -182,6 +182,9 @@ bool cancelling_find(struct conversation *c);  /* true: the addresses to try are
 extern const struct pump_events arrival_events; /* of the client's pump, for its whole life */
 void                            arrival_timed_out(struct conversation *c);
 
+/* client_certificate.c: whether it is enough for the user who logs in; refuses otherwise */
+bool certificate_check(struct conversation *c);
+
 /* dialing.c */
 extern const struct pump_events dialing_events; /* of the backend's pump, for its whole life */
 void                            dialing_start(struct conversation *c);

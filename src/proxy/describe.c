@@ -39,16 +39,17 @@ static void put_trust(struct buf *report, const char *what, const char *file,
         put_certificate(report, what, file, trust_facts(trust, i));
 }
 
-static void put_policy(struct buf *report, const struct tls_policy *policy, const char *cert,
-                       const char *ca_name, const char *ca)
+static void put_policy(struct buf *report, const struct tls_policy *policy,
+                       const char *const *certs, const char *ca_name, const char *ca)
 {
     const struct tls_policy_options *options;
 
     if (policy == NULL)
         return;
     options = tls_policy_options(policy);
-    if (options->identity != NULL)
-        put_certificate(report, "certificate", cert, identity_facts(options->identity));
+    for (size_t i = 0; i < TLS_MOST_IDENTITIES && tls_policy_identity(policy, i) != NULL; i++)
+        put_certificate(report, "certificate", certs[i],
+                        identity_facts(tls_policy_identity(policy, i)));
     if (options->trust != NULL)
         put_trust(report, ca_name, ca, options->trust);
 }
@@ -62,13 +63,13 @@ static void put_route(struct buf *report, const struct route *route)
     for (size_t i = 0; i < listener->bind_address.count; i++)
         buf_put_format(report, "  listener %s, sslmode %s\n", listener->bind_address.items[i],
                        sslmode_name((enum sslmode)listener->sslmode));
-    put_policy(report, route->client_policy, listener->server_cert, "client_ca",
-               listener->client_ca);
+    put_policy(report, route->client_policy, (const char *const *)listener->server_cert.items,
+               "client_ca", listener->client_ca);
     for (size_t i = 0; i < route->target_count; i++)
         buf_put_format(report, "  backend %s, sslmode %s\n", route->targets[i].text,
                        sslmode_name((enum sslmode)backend->sslmode));
-    put_policy(report, route->backend_policy, backend->client_cert, "root_ca",
-               backend->root_ca);
+    put_policy(report, route->backend_policy, (const char *const[]){ backend->client_cert },
+               "root_ca", backend->root_ca);
 }
 
 void describe_generation(const struct generation *generation, struct buf *report)

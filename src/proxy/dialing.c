@@ -292,6 +292,15 @@ static void stop_hesitating(struct conversation *c)
         pump_receive(&c->client, 0);
 }
 
+/* Channel binding passes where the client sees the server's own certificate. */
+static bool shows_leaf_of_server(const struct conversation *c)
+{
+    const struct identity *shown =
+        leg_facts(&c->client.leg) != NULL ? tls_engine_own_identity(c->client.leg.tls) : NULL;
+
+    return shown != NULL && tls_engine_peer_is(c->backend.leg.tls, identity_leaf_der(shown));
+}
+
 static void start_login(struct conversation *c)
 {
     struct approach        *a = c->approach;
@@ -299,8 +308,7 @@ static void start_login(struct conversation *c)
     const struct login_legs legs = {
         .client_tls = leg_facts(&c->client.leg) != NULL,
         .server_tls = server != NULL,
-        .same_leaf = server != NULL && c->rw->route->own_leaf.len > 0 &&
-                     tls_engine_peer_is(c->backend.leg.tls, c->rw->route->own_leaf),
+        .same_leaf = server != NULL && shows_leaf_of_server(c),
     };
 
     conversation_move(c, CONVERSATION_LOGIN);

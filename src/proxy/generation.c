@@ -46,17 +46,21 @@ static void load_routes(struct generation *generation, const struct generation *
 
 /* ---- certificates that take the place of others ---- */
 
+/* One of several is enough: it is what some of the peers are shown. */
 static bool has_expired(const struct tls_policy *policy, int64_t now)
 {
-    const struct identity *identity =
-        policy != NULL ? tls_policy_options(policy)->identity : NULL;
+    const struct identity *identity;
 
-    return identity != NULL && identity_facts(identity)->not_after < now;
+    for (size_t i = 0; policy != NULL && i < TLS_MOST_IDENTITIES; i++)
+        if ((identity = tls_policy_identity(policy, i)) != NULL &&
+            identity_facts(identity)->not_after < now)
+            return true;
+    return false;
 }
 
 static bool is_valid(const struct tls_policy *policy, int64_t now)
 {
-    return policy != NULL && tls_policy_options(policy)->identity != NULL &&
+    return policy != NULL && tls_policy_identity(policy, 0) != NULL &&
            !has_expired(policy, now);
 }
 

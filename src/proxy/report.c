@@ -176,8 +176,10 @@ void report_failure(const struct conversation *c, enum log_event event, const ch
     if (!report_begin(&line, c, event))
         return;
     log_text(&line, "phase", phase);
-    if (leg_facts(&c->client.leg) != NULL)
+    if (leg_facts(&c->client.leg) != NULL) {
         put_certificate(&line, leg_facts(&c->client.leg));
+        log_text(&line, "cert_issuer", leg_facts(&c->client.leg)->peer_issuer);
+    }
     if (c->user != NULL) {
         text_escape(user, sizeof user, bytes_of_string(c->user));
         log_text(&line, "user", user);

@@ -2,7 +2,7 @@
 #include "proxy/route.h"
 
 #include "io/address.h"
-#include "proxy/settings_files.h"
+#include "proxy/route_policy.h"
 
 #include <stdlib.h>
 
@@ -15,64 +15,6 @@ static void tell(struct conf_problems *problems, const struct route_settings *se
 {
     settings_problem(problems, false, settings, setting, "%s%s%s", why->text,
                      why->hint[0] != '\0' ? "; " : "", why->hint);
-}
-
-/* Makes the policy and lets go of what it holds by itself now. */
-static struct tls_policy *make_policy(const struct route_settings     *settings,
-                                      const char                      *setting,
-                                      const struct tls_policy_options *options, bool complete,
-                                      struct conf_problems *problems)
-{
-    struct failure     why = { 0 };
-    struct tls_policy *policy = NULL;
-
-    if (complete) {
-        policy = tls_policy_new(options, &why);
-        if (policy == NULL)
-            tell(problems, settings, setting, &why);
-    }
-    identity_release(options->identity);
-    trust_release(options->trust);
-    return policy;
-}
-
-static struct tls_policy *load_client_policy(const struct route_settings *settings,
-                                             struct conf_problems        *problems)
-{
-    const struct listener_settings *listener = &settings->listener;
-    bool                            asks = listener->client_ca != NULL;
-    struct tls_policy_options       options = {
-              .role = TLS_SERVER,
-              .peer_check = asks ? TLS_PEER_CHAIN : TLS_PEER_ANY,
-              .max_record_bytes = listener->max_record_bytes,
-              .identity = settings_load_identity(settings, SECTION_LISTENER, problems),
-              .trust = asks ? settings_load_trust(settings, SECTION_LISTENER, problems) : NULL,
-    };
-
-    return make_policy(settings, "listener.server_cert", &options,
-                       options.identity != NULL && (options.trust != NULL || !asks), problems);
-}
-
-static struct tls_policy *load_backend_policy(const struct route_settings *settings,
-                                              struct conf_problems        *problems)
-{
-    const struct backend_settings *backend = &settings->backend;
-    bool                           verifies = backend->root_ca != NULL;
-    bool                           shows = backend->client_cert != NULL;
-    struct tls_policy_options      options = {
-             .role = TLS_CLIENT,
-             .peer_check = !verifies                                 ? TLS_PEER_ANY
-                           : backend->sslmode == SSLMODE_VERIFY_FULL ? TLS_PEER_NAME
-                                                                     : TLS_PEER_CHAIN,
-    };
-
-    if (verifies)
-        options.trust = settings_load_trust(settings, SECTION_BACKEND, problems);
-    if (shows)
-        options.identity = settings_load_identity(settings, SECTION_BACKEND, problems);
-    return make_policy(
-        settings, "backend.sslmode", &options,
-        (options.trust != NULL || !verifies) && (options.identity != NULL || !shows), problems);
 }
 
 static void set_stream_options(struct route *route)
@@ -203,14 +145,16 @@ static enum gate_policy gate_policy(int sslmode)
 static void load_policies(struct route *route, struct conf_problems *problems)
 {
     const struct route_settings *settings = route->settings;
+    struct buf                   map_text = BUF_LIMIT(0);
 
     route->gate_policy = gate_policy(settings->listener.sslmode);
+    route->map = settings_load_map(settings, &map_text, problems);
     if (settings->listener.sslmode != SSLMODE_DISABLE)
-        route->client_policy = load_client_policy(settings, problems);
+        route->client_policy =
+            route_policy_of_clients(settings, buf_bytes(&map_text), problems);
     if (settings->backend.sslmode != SSLMODE_DISABLE)
-        route->backend_policy = load_backend_policy(settings, problems);
-    if (route->client_policy != NULL)
-        route->own_leaf = identity_leaf_der(tls_policy_options(route->client_policy)->identity);
+        route->backend_policy = route_policy_of_backend(settings, problems);
+    buf_fini(&map_text);
 }
 
 struct route *route_new(const struct route_settings *settings, const struct route *before,
@@ -240,6 +184,7 @@ void route_free(struct route *route)
         return;
     tls_policy_release(route->client_policy);
     tls_policy_release(route->backend_policy);
+    ident_map_free(route->map);
     release_tally(route->tally);
     free(route->targets);
     free(route->allow);

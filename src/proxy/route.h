@@ -10,6 +10,7 @@
 #ifndef PGTLS_PROXY_ROUTE_H
 #define PGTLS_PROXY_ROUTE_H
 
+#include "conf/ident_map.h"
 #include "io/loop.h"
 #include "io/network.h"
 #include "proxy/settings.h"
@@ -50,7 +51,7 @@ struct route {
     enum gate_policy             gate_policy;
     struct tls_policy           *client_policy;  /* NULL: plaintext only */
     struct tls_policy           *backend_policy; /* NULL: plaintext */
-    struct bytes                 own_leaf;       /* DER of the listener's; of its policy */
+    struct ident_map            *map;            /* NULL: names must equal users */
     struct route_target         *targets;        /* in the order to try them */
     size_t                       target_count;
     struct network              *trusted; /* as many as trusted_proxies */

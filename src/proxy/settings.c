@@ -152,7 +152,7 @@ bool settings_drop_default(struct route_settings *route, const char *setting)
 
     if (!is_of_defaults(route, setting))
         return false;
-    conf_reset(&table->rows[row], settings_section_of(route, section));
+    conf_reset(conf_option(table, (size_t)row), settings_section_of(route, section));
     route->lines[section].defaults[row] = 0;
     return true;
 }

@@ -12,6 +12,7 @@
 #include "io/loop.h"
 #include "runtime/log.h"
 #include "session/proxy_header.h"
+#include "x509/certificate.h"
 
 #include <stdatomic.h>
 
@@ -27,24 +28,43 @@ enum sslmode {
 
 enum route_protocol { PROTOCOL_POSTGRESQL };
 
-enum client_name { CLIENT_NAME_CN };
-
 enum direct_tls { DIRECT_TLS_ALLOW, DIRECT_TLS_REQUIRE, DIRECT_TLS_REFUSE };
 
 enum ssl_negotiation { NEGOTIATE_POSTGRES, NEGOTIATE_DIRECT };
 
 enum cancel_policy { CANCEL_UNSET, CANCEL_ALLOW, CANCEL_TLS_ONLY };
 
+enum protocol_version { VERSION_UNSET, VERSION_TLS_1_2, VERSION_TLS_1_3 };
+
+/* What both legs say of TLS in words; NULL: as openssl.cnf says, see the rows. */
+struct tls_settings {
+    int   min_protocol; /* enum protocol_version */
+    int   max_protocol;
+    char *ciphers;
+    char *ciphersuites;
+    char *groups;
+};
+
 /* Durations are microseconds, 0 = none.  Strings are owned by the settings. */
 struct listener_settings {
     struct conf_strings bind_address; /* as written: "0.0.0.0:6432", "unix:/path" */
     int                 sslmode;      /* enum sslmode; the default is worked out */
     int                 mtls;         /* -1 not said, 0, 1 */
-    char               *server_cert;  /* paths are absolute here */
-    char               *server_key;
+    struct conf_strings server_cert;  /* paths are absolute here */
+    struct conf_strings server_key;   /* as many: paths, or URIs of stores */
+    char               *key_passphrase_command;
     char               *client_ca;
-    int                 client_name; /* enum client_name */
-    struct conf_strings allow;       /* networks; none: everybody */
+    char               *client_crl_file;
+    char               *client_crl_dir;
+    int                 client_name; /* enum certificate_name_kind */
+    char               *ident_file;
+    char               *ident_map;
+    struct tls_settings tls;
+    int                 prefer_server_ciphers; /* -1 not said, 0, 1 */
+    char               *dh_params_file;
+    int                 session_tickets; /* -1 not said, 0, 1 */
+    char               *ticket_key_file;
+    struct conf_strings allow; /* networks; none: everybody */
     struct conf_strings deny;
     int                 direct_tls; /* enum direct_tls */
     int                 cancel;     /* enum cancel_policy; the default is worked out */
@@ -64,8 +84,12 @@ struct backend_settings {
     int                 proxy_protocol; /* enum proxy_protocol */
     int                 tls_enabled;    /* -1 not said, 0, 1 */
     char               *root_ca;        /* absolute path, or "system" */
+    char               *crl_file;
+    char               *crl_dir;
     char               *client_cert;
-    char               *client_key;
+    char               *client_key; /* a path, or the URI of a store */
+    char               *key_passphrase_command;
+    struct tls_settings tls;
     char               *verify_name; /* NULL: host of the address */
     char               *sni;         /* NULL: host of the address; "" announces none */
 };

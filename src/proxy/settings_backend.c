@@ -99,8 +99,16 @@ static int default_backend_mode(const struct check *check, const struct backend_
 static void check_plaintext_backend(const struct check *check)
 {
     static const char *const useless[] = { "backend.root_ca",
+                                           "backend.crl_file",
+                                           "backend.crl_dir",
                                            "backend.client_cert",
                                            "backend.client_key",
+                                           "backend.key_passphrase_command",
+                                           "backend.min_protocol_version",
+                                           "backend.max_protocol_version",
+                                           "backend.ciphers",
+                                           "backend.ciphersuites",
+                                           "backend.groups",
                                            "backend.verify_name",
                                            "backend.sni",
                                            "backend.sslnegotiation",
@@ -109,6 +117,23 @@ static void check_plaintext_backend(const struct check *check)
     rule_refuse_each(check, useless,
                      "has no effect with sslmode \"disable\"; leave it out, or write sslmode "
                      "\"verify-full\"");
+}
+
+static void check_backend_files(const struct check *check)
+{
+    static const char *const lists[] = { "backend.crl_file", "backend.crl_dir", NULL };
+    bool                     has_cert = rule_has(check, "backend.client_cert");
+
+    if (has_cert != rule_has(check, "backend.client_key"))
+        rule_refuse(check, has_cert ? "backend.client_cert" : "backend.client_key",
+                    "client_cert and client_key belong together; set both or neither");
+    if (!has_cert)
+        rule_refuse_useless(check, "backend.key_passphrase_command",
+                            "has no effect without client_key; leave it out");
+    if (!rule_has(check, "backend.root_ca"))
+        rule_refuse_each(check, lists,
+                         "has no effect without root_ca; name the authorities that sign the "
+                         "server's certificate, or leave it out");
 }
 
 static void check_tls_backend(const struct check *check, const struct backend_places *places)
@@ -146,11 +171,7 @@ static void check_tls_backend(const struct check *check, const struct backend_pl
         rule_refuse_useless(
             check, "backend.verify_name",
             "has no effect with sslmode \"%s\"; only \"verify-full\" compares names", mode);
-    if (rule_has(check, "backend.client_cert") != rule_has(check, "backend.client_key"))
-        rule_refuse(check,
-                    rule_has(check, "backend.client_cert") ? "backend.client_cert"
-                                                           : "backend.client_key",
-                    "client_cert and client_key belong together; set both or neither");
+    check_backend_files(check);
 }
 
 /* RFC 6066 section 3: names only, no addresses. */

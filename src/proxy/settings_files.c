@@ -3,9 +3,23 @@
 
 #include "conf/file.h"
 #include "io/clock.h"
+#include "runtime/command.h"
 #include "x509/certificate.h"
+#include "x509/crl.h"
 
 #include <string.h>
+
+#define LARGEST_MAP ((size_t)1024 * 1024)
+
+/* Where the two sides of a route name their files. */
+static const struct side {
+    const char *cert, *key, *ca, *crl_file, *crl_dir;
+} sides[] = {
+    [SECTION_LISTENER] = { "listener.server_cert", "listener.server_key", "listener.client_ca",
+                           "listener.client_crl_file", "listener.client_crl_dir" },
+    [SECTION_BACKEND] = { "backend.client_cert", "backend.client_key", "backend.root_ca",
+                          "backend.crl_file", "backend.crl_dir" },
+};
 
 static void tell(const struct route_settings *route, const char *setting, const char *file,
                  struct failure *why, struct conf_problems *problems)
@@ -15,19 +29,37 @@ static void tell(const struct route_settings *route, const char *setting, const 
                      why->hint[0] == '\0' ? "" : "; ", why->hint);
 }
 
+static int64_t now_s(void)
+{
+    return (int64_t)(clock_wall_us() / 1000000);
+}
+
+/* ---- certificates and keys ---- */
+
+static size_t identity_count(const struct route_settings *route, enum settings_section side)
+{
+    if (side == SECTION_BACKEND)
+        return route->backend.client_cert != NULL && route->backend.client_key != NULL;
+    if (route->listener.server_cert.count != route->listener.server_key.count)
+        return 0;
+    return route->listener.server_cert.count;
+}
+
 static struct identity_files identity_files(const struct route_settings *route,
-                                            enum settings_section        side)
+                                            enum settings_section side, size_t n)
 {
     if (side == SECTION_LISTENER)
-        return (struct identity_files){ .cert = route->listener.server_cert,
-                                        .key = route->listener.server_key };
+        return (struct identity_files){ .cert = route->listener.server_cert.items[n],
+                                        .key = route->listener.server_key.items[n] };
     return (struct identity_files){ .cert = route->backend.client_cert,
                                     .key = route->backend.client_key };
 }
 
-static const char *trust_file(const struct route_settings *route, enum settings_section side)
+static const char *passphrase_command(const struct route_settings *route,
+                                      enum settings_section        side)
 {
-    return side == SECTION_LISTENER ? route->listener.client_ca : route->backend.root_ca;
+    return side == SECTION_LISTENER ? route->listener.key_passphrase_command
+                                    : route->backend.key_passphrase_command;
 }
 
 /* What is wrong with the two together is told at the certificate. */
@@ -41,69 +73,200 @@ static void warn_of_dates(const struct route_settings *route, const char *settin
                           const struct identity *identity, struct conf_problems *problems)
 {
     const struct certificate_facts *facts = identity_facts(identity);
-    int64_t                         now = (int64_t)(clock_wall_us() / 1000000);
 
-    if (now > facts->not_after)
+    if (now_s() > facts->not_after)
         settings_problem(problems, true, route, setting,
                          "the certificate has expired and peers will refuse it; renew it");
-    else if (now < facts->not_before)
+    else if (now_s() < facts->not_before)
         settings_problem(
             problems, true, route, setting,
             "the certificate is not valid yet and peers will refuse it; look at the "
             "clock");
 }
 
-struct identity *settings_load_identity(const struct route_settings *route,
-                                        enum settings_section        side,
-                                        struct conf_problems        *problems)
+static struct identity *load_identity(const struct route_settings *route,
+                                      enum settings_section side, size_t n,
+                                      struct conf_problems *problems)
 {
-    const char *cert =
-        side == SECTION_LISTENER ? "listener.server_cert" : "backend.client_cert";
-    const char *key = side == SECTION_LISTENER ? "listener.server_key" : "backend.client_key";
-    struct identity_files files = identity_files(route, side);
-    struct failure        why = { 0 };
-    struct identity      *identity = identity_load(&files, &why);
+    struct identity_files     files = identity_files(route, side, n);
+    const char               *command = passphrase_command(route, side);
+    struct command_passphrase passphrase;
+    struct failure            why = { 0 };
+    struct identity          *identity;
 
+    if (command != NULL) {
+        command_passphrase_init(&passphrase, command);
+        files.passphrase = &passphrase.source;
+    }
+    identity = identity_load(&files, &why);
     if (identity == NULL && is_about_key(&why, &files))
-        tell(route, key, files.key, &why, problems);
+        tell(route, sides[side].key, files.key, &why, problems);
     else if (identity == NULL)
-        tell(route, cert, files.cert, &why, problems);
+        tell(route, sides[side].cert, files.cert, &why, problems);
     else
-        warn_of_dates(route, cert, identity, problems);
+        warn_of_dates(route, sides[side].cert, identity, problems);
     return identity;
+}
+
+bool settings_load_identities(const struct route_settings *route, enum settings_section side,
+                              struct identity      *out[static TLS_MOST_IDENTITIES],
+                              struct conf_problems *problems)
+{
+    size_t count = identity_count(route, side);
+    bool   is_good = true;
+
+    for (size_t n = 0; n < TLS_MOST_IDENTITIES; n++) {
+        out[n] = n < count ? load_identity(route, side, n, problems) : NULL;
+        is_good = is_good && (n >= count || out[n] != NULL);
+    }
+    if (!is_good)
+        settings_release_identities(out);
+    return is_good;
+}
+
+void settings_release_identities(struct identity *identities[static TLS_MOST_IDENTITIES])
+{
+    for (size_t n = 0; n < TLS_MOST_IDENTITIES; n++) {
+        identity_release(identities[n]);
+        identities[n] = NULL;
+    }
+}
+
+/* ---- authorities ---- */
+
+static struct trust_files trust_files(const struct route_settings *route,
+                                      enum settings_section        side)
+{
+    if (side == SECTION_LISTENER)
+        return (struct trust_files){ .file = route->listener.client_ca,
+                                     .crl_file = route->listener.client_crl_file,
+                                     .crl_dir = route->listener.client_crl_dir };
+    return (struct trust_files){ .file = route->backend.root_ca,
+                                 .crl_file = route->backend.crl_file,
+                                 .crl_dir = route->backend.crl_dir };
+}
+
+static bool is_about(const struct failure *why, const char *file)
+{
+    return file != NULL && strstr(why->text, file) != NULL;
+}
+
+static void tell_of_trust(const struct route_settings *route, enum settings_section side,
+                          struct failure *why, struct conf_problems *problems)
+{
+    struct trust_files files = trust_files(route, side);
+
+    if (is_about(why, files.crl_file))
+        tell(route, sides[side].crl_file, files.crl_file, why, problems);
+    else if (is_about(why, files.crl_dir))
+        tell(route, sides[side].crl_dir, files.crl_dir, why, problems);
+    else
+        tell(route, sides[side].ca, files.file, why, problems);
+}
+
+/* Every certificate of that authority will be refused: better known now than by the clients. */
+static void warn_of_expired_lists(const struct route_settings *route,
+                                  enum settings_section side, const struct trust *trust,
+                                  struct conf_problems *problems)
+{
+    struct trust_files files = trust_files(route, side);
+
+    for (size_t i = 0; i < trust_crl_count(trust); i++) {
+        const struct crl_facts *facts = trust_crl_facts(trust, i);
+        bool is_of_file = files.crl_file != NULL && strcmp(facts->file, files.crl_file) == 0;
+
+        if (facts->next_update == 0 || now_s() <= facts->next_update)
+            continue;
+        settings_problem(problems, true, route,
+                         is_of_file ? sides[side].crl_file : sides[side].crl_dir,
+                         "the revocation list of %.120s in %.120s has expired, and every "
+                         "certificate of that authority will be refused; get a new one",
+                         facts->issuer, facts->file);
+    }
 }
 
 struct trust *settings_load_trust(const struct route_settings *route,
                                   enum settings_section side, struct conf_problems *problems)
 {
-    const char *setting = side == SECTION_LISTENER ? "listener.client_ca" : "backend.root_ca";
-    struct failure why = { 0 };
-    struct trust  *trust = trust_load(trust_file(route, side), &why);
+    struct trust_files files = trust_files(route, side);
+    struct failure     why = { 0 };
+    struct trust      *trust;
 
+    if (files.file == NULL)
+        return NULL;
+    trust = trust_load_files(&files, &why);
     if (trust == NULL)
-        tell(route, setting, trust_file(route, side), &why, problems);
+        tell_of_trust(route, side, &why, problems);
+    else
+        warn_of_expired_lists(route, side, trust, problems);
     return trust;
 }
+
+/* ---- maps ---- */
+
+struct ident_map *settings_load_map(const struct route_settings *route, struct buf *text,
+                                    struct conf_problems *problems)
+{
+    const char       *file = route->listener.ident_file, *name = route->listener.ident_map;
+    struct failure    why = { 0 };
+    struct ident_map *map = NULL;
+
+    if (file == NULL || name == NULL)
+        return NULL;
+    buf_init(text, LARGEST_MAP);
+    if (conf_file_read(file, text, &why) != FAIL_NONE)
+        fail_context(&why, "%s", file);
+    else
+        map = ident_map_parse(buf_bytes(text), file, name, &why);
+    if (map == NULL)
+        tell(route, "listener.ident_file", file, &why, problems);
+    return map;
+}
+
+/* ---- tickets ---- */
+
+struct tls_ticket_keys *settings_load_ticket_keys(const struct route_settings *route,
+                                                  struct conf_problems        *problems)
+{
+    const char             *file = route->listener.ticket_key_file;
+    struct failure          why = { 0 };
+    struct tls_ticket_keys *keys;
+
+    if (route->listener.session_tickets != 1)
+        return NULL;
+    keys = file != NULL ? tls_ticket_keys_load(file, &why) : tls_ticket_keys_random(&why);
+    if (keys == NULL && file != NULL)
+        tell(route, "listener.ticket_key_file", file, &why, problems);
+    else if (keys == NULL)
+        settings_problem(problems, false, route, "listener.session_tickets", "%s", why.text);
+    return keys;
+}
+
+/* ---- settings with errors ---- */
 
 static void prove_side(const struct route_settings *route, enum settings_section side,
                        struct conf_problems *problems)
 {
-    struct identity_files files = identity_files(route, side);
+    struct identity *identities[TLS_MOST_IDENTITIES];
 
-    if (files.cert != NULL && files.key != NULL)
-        identity_release(settings_load_identity(route, side, problems));
-    if (trust_file(route, side) != NULL)
-        trust_release(settings_load_trust(route, side, problems));
+    if (passphrase_command(route, side) == NULL &&
+        settings_load_identities(route, side, identities, problems))
+        settings_release_identities(identities);
+    trust_release(settings_load_trust(route, side, problems));
 }
 
 void settings_prove_files(const struct proxy_settings *settings, struct conf_problems *problems)
 {
     for (size_t i = 0; i < settings->route_count; i++) {
         const struct route_settings *route = &settings->routes[i];
+        struct buf                   text = BUF_LIMIT(0);
 
         if (route->name == NULL)
             continue;
         prove_side(route, SECTION_LISTENER, problems);
         prove_side(route, SECTION_BACKEND, problems);
+        ident_map_free(settings_load_map(route, &text, problems));
+        buf_fini(&text);
+        tls_ticket_keys_release(settings_load_ticket_keys(route, problems));
     }
 }

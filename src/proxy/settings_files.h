@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * proxy/settings_files.h - the certificates, keys and authorities that a route names
+ * proxy/settings_files.h - the certificates, keys, authorities and maps that a route names
  *
  * Each function notes what is wrong with a file as a problem of the setting that
  * names it.
@@ -8,22 +8,37 @@
 #ifndef PGTLS_PROXY_SETTINGS_FILES_H
 #define PGTLS_PROXY_SETTINGS_FILES_H
 
+#include "conf/ident_map.h"
 #include "proxy/settings.h"
-#include "x509/identity.h"
-#include "x509/trust.h"
+#include "tls/policy.h"
 
-/* The certificate and key shown to clients (SECTION_LISTENER) or to the server
- * (SECTION_BACKEND); both are set.  NULL after a problem; otherwise the caller releases it. One
- * that is outside its dates warns. */
-struct identity *settings_load_identity(const struct route_settings *route,
-                                        enum settings_section        side,
-                                        struct conf_problems        *problems);
+/*
+ * The certificates and keys shown to clients (SECTION_LISTENER) or to the server
+ * (SECTION_BACKEND), in the order of the settings, and NULL behind them; none where none is
+ * set. The caller releases them.  False after a problem.  One that is outside its dates warns.
+ */
+bool settings_load_identities(const struct route_settings *route, enum settings_section side,
+                              struct identity      *out[static TLS_MOST_IDENTITIES],
+                              struct conf_problems *problems);
+void settings_release_identities(struct identity *identities[static TLS_MOST_IDENTITIES]);
 
-/* The same for client_ca or root_ca. */
+/* client_ca or root_ca with its revocation lists.  NULL where none is set, and after a problem.
+ */
 struct trust *settings_load_trust(const struct route_settings *route,
                                   enum settings_section side, struct conf_problems *problems);
 
-/* Loads each file once and keeps none: for settings that have errors and will not be served. */
+/* ident_map out of ident_file, whose text is appended to `text`.  NULL where none is set, and
+ * after a problem. */
+struct ident_map *settings_load_map(const struct route_settings *route, struct buf *text,
+                                    struct conf_problems *problems);
+
+/* ticket_key_file, or new keys without one; NULL where there are no tickets, and after a
+ * problem. */
+struct tls_ticket_keys *settings_load_ticket_keys(const struct route_settings *route,
+                                                  struct conf_problems        *problems);
+
+/* Loads each file once and keeps none: for settings that have errors and will not be served.
+ * No key_passphrase_command is run for that. */
 void settings_prove_files(const struct proxy_settings *settings,
                           struct conf_problems        *problems);
 

@@ -121,17 +121,12 @@ static int default_listener_mode(const struct check *check, struct address_kinds
 
 static void check_plaintext_listener(const struct check *check)
 {
-    static const char *const useless[] = { "listener.server_cert",
-                                           "listener.server_key",
-                                           "listener.client_ca",
-                                           "listener.client_name",
-                                           "listener.max_record_size",
-                                           "listener.direct_tls",
-                                           NULL };
+    static const char *const why =
+        "has no effect with sslmode \"disable\"; leave it out, or write sslmode "
+        "\"require\" or stronger";
 
-    rule_refuse_each(check, useless,
-                     "has no effect with sslmode \"disable\"; leave it out, or write sslmode "
-                     "\"require\" or stronger");
+    rule_refuse_client_tls(check, why);
+    rule_refuse_useless(check, "listener.direct_tls", "%s", why);
     if (check->route->listener.cancel == CANCEL_TLS_ONLY)
         rule_refuse_useless(
             check, "listener.cancel",
@@ -141,35 +136,15 @@ static void check_plaintext_listener(const struct check *check)
 
 static void check_tls_listener(const struct check *check, struct address_kinds kinds)
 {
-    const struct listener_settings *listener = &check->route->listener;
-    const char                     *setting = listener_mode_setting(check);
-    const char                     *mode = sslmode_name((enum sslmode)listener->sslmode);
+    const char *setting = listener_mode_setting(check);
 
     if (kinds.unix_socket != NULL)
         rule_refuse(
             check, "listener.bind_address",
             "\"%s\" takes no TLS, but sslmode is \"%s\"; give it a route of its own with "
             "sslmode = \"disable\"",
-            kinds.unix_socket, mode);
-    if (!rule_has(check, "listener.server_cert"))
-        rule_refuse(check, setting,
-                    "\"%s\" needs server_cert; name the server's certificate file", mode);
-    if (!rule_has(check, "listener.server_key"))
-        rule_refuse(check, setting, "\"%s\" needs server_key; name the key file of server_cert",
-                    mode);
-    if (rule_verifies(listener->sslmode) && !rule_has(check, "listener.client_ca"))
-        rule_refuse(check, setting,
-                    "\"%s\" needs client_ca; name the file of the authorities that sign client "
-                    "certificates",
-                    mode);
-    if (!rule_verifies(listener->sslmode) && rule_has(check, "listener.client_ca"))
-        rule_warn(check, "listener.client_ca",
-                  "client certificates are optional with sslmode \"require\" and weaker; write "
-                  "\"verify-ca\" or \"verify-full\" to demand them");
-    if (listener->sslmode != SSLMODE_VERIFY_FULL)
-        rule_refuse_useless(
-            check, "listener.client_name",
-            "has no effect with sslmode \"%s\"; only \"verify-full\" compares names", mode);
+            kinds.unix_socket, sslmode_name((enum sslmode)check->route->listener.sslmode));
+    settings_check_client_tls(check, setting);
 }
 
 static void check_proxy_protocol(const struct check *check)

@@ -232,7 +232,7 @@ void settings_override_apply(struct settings_override *o, const struct conf_scop
     own.names_nothing = true;
     settings_override_name(name, o->set);
     before = conf_problems_in(own.problems, name);
-    bind_value(o, &own, row >= 0 ? &table->rows[row] : NULL, target, lines);
+    bind_value(o, &own, row >= 0 ? conf_option(table, (size_t)row) : NULL, target, lines);
     conf_problems_in(own.problems, before);
     if (row >= 0)
         lines[row] = o->line;

@@ -11,15 +11,6 @@ static const struct option_choice taken_headers[] = {
     { NULL, 0, NULL },
 };
 
-static const struct option_choice client_names[] = {
-    { "CN", CLIENT_NAME_CN, NULL },
-    { "DN", 0, NOT_YET "; \"CN\" is" },
-    { "SAN-DNS", 0, NOT_YET "; \"CN\" is" },
-    { "SAN-URI", 0, NOT_YET "; \"CN\" is" },
-    { "SAN-EMAIL", 0, NOT_YET "; \"CN\" is" },
-    { NULL, 0, NULL },
-};
-
 static const struct option_choice direct_tls_choices[] = {
     { "allow", DIRECT_TLS_ALLOW, NULL },
     { "require", DIRECT_TLS_REQUIRE, NULL },
@@ -80,69 +71,6 @@ const struct option settings_listener_rows[] = {
       .sample = "[\"10.0.0.1\"]",
       .help = "Networks of the proxies that proxy_protocol is taken from; a connection from "
               "elsewhere is closed. Unix sockets are trusted." },
-    { .name = "sslmode",
-      .type = OPTION_CHOICE,
-      .field = AT(sslmode),
-      .choices = settings_sslmodes,
-      .default_text =
-          "`verify-ca` with client_ca, `require` with server_cert alone, `disable` "
-          "without both on a loopback address or a Unix socket; otherwise it must be "
-          "written",
-      .sample = "\"verify-full\"",
-      .is_in_sample = true,
-      .help =
-          "What clients must do. disable: plaintext only. allow: plaintext or TLS. prefer: the "
-          "same, and plaintext clients are logged. require: TLS. verify-ca: TLS and a "
-          "certificate that chains to client_ca. verify-full: and whose common name is the "
-          "user that logs in. With require and weaker, client_ca makes certificates optional: "
-          "one that is presented is verified." },
-    { .name = "mtls",
-      .type = OPTION_SWITCH,
-      .field = AT(mtls),
-      .default_text = "as sslmode says",
-      .sample = "true",
-      .help = "true demands client certificates: sslmode \"verify-ca\" unless the stronger "
-              "\"verify-full\" is written. false demands none." },
-    { .name = "server_cert",
-      .type = OPTION_PATH,
-      .field = AT(server_cert),
-      .min = 1,
-      .max = LONGEST_PATH,
-      .default_text = "none",
-      .sample = "\"server.crt\"",
-      .is_in_sample = true,
-      .help =
-          "The certificate shown to clients: PEM, leaf first, then intermediates. Needed by "
-          "every sslmode but disable." },
-    { .name = "server_key",
-      .type = OPTION_PATH,
-      .field = AT(server_key),
-      .min = 1,
-      .max = LONGEST_PATH,
-      .default_text = "none",
-      .sample = "\"server.key\"",
-      .is_in_sample = true,
-      .help =
-          "Its private key: PEM, without a passphrase, readable by its owner alone (or root's "
-          "with mode 0640)." },
-    { .name = "client_ca",
-      .type = OPTION_PATH,
-      .field = AT(client_ca),
-      .min = 1,
-      .max = LONGEST_PATH,
-      .default_text = "none",
-      .sample = "\"clients-ca.crt\"",
-      .is_in_sample = true,
-      .help =
-          "PEM file of the authorities that sign client certificates. A certificate that is "
-          "presented is always verified with it. Needed by verify-ca and verify-full." },
-    { .name = "client_name",
-      .type = OPTION_CHOICE,
-      .field = AT(client_name),
-      .preset = "CN",
-      .choices = client_names,
-      .help = "What verify-full compares with the user that logs in: CN is the common name of "
-              "the certificate, byte for byte, without wildcards." },
     { .name = "allow",
       .type = OPTION_STRING_LIST,
       .field = AT(allow),
@@ -192,18 +120,6 @@ const struct option settings_listener_rows[] = {
           "sessions "
           "live on; this file itself is read at SIGHUP only. The files of all routes are one "
           "set, looked at by the shortest interval. \"0s\" looks at no file of this route." },
-    { .name = "max_record_size",
-      .type = OPTION_SIZE,
-      .field = AT(max_record_bytes),
-      .preset = "8KiB",
-      .min = 512,
-      .max = 16384,
-      .help =
-          "The largest plaintext in one TLS record towards clients. Larger records than the "
-          "default can stall clients that use libpq asynchronously." },
     { .name = NULL },
 };
 #undef AT
-
-_Static_assert(sizeof settings_listener_rows / sizeof *settings_listener_rows <= OPTION_LIMIT,
-               "section_lines");

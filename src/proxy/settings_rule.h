@@ -41,6 +41,12 @@ bool rule_is_host_name(const char *name);
 void rule_networks(const struct check *check, const char *setting,
                    const struct conf_strings *list);
 
+/* Every setting of TLS towards clients but sslmode and mtls. */
+void rule_refuse_client_tls(const struct check *check, const char *why);
+
+/* The rules where there is TLS towards clients; `setting` made the mode what it is. */
+void settings_check_client_tls(const struct check *check, const char *setting);
+
 /* The rules of one section each. */
 void settings_check_listener(const struct check *check);
 void settings_check_backend(const struct check *check);

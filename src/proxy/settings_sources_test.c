@@ -111,7 +111,7 @@ static void a_default_that_has_no_effect_on_a_route_is_left_out_there(void **sta
     assert_int_equal(tls->backend.sslmode, SSLMODE_VERIFY_FULL);
     assert_string_equal(tls->backend.sni, "db");
 
-    assert_null(clear->listener.server_cert);
+    assert_int_equal(clear->listener.server_cert.count, 0);
     assert_null(clear->listener.client_ca);
     assert_int_equal(clear->listener.max_record_bytes, 8192);
     assert_int_equal(clear->listener.cancel, CANCEL_ALLOW);
@@ -231,7 +231,7 @@ static void included_routes_follow_in_the_order_of_file_names(void **state)
     assert_string_equal(settings->routes[1].name, "proxy[1]");
     assert_string_equal(settings->routes[2].name, "third");
     assert_int_equal(settings->routes[2].limits.max_connections, 5);
-    assert_memory_equal(settings->routes[1].listener.server_cert, place.folder,
+    assert_memory_equal(settings->routes[1].listener.server_cert.items[0], place.folder,
                         strlen(place.folder));
     settings_free(settings);
     place_fini(&place);

@@ -23,6 +23,14 @@ const struct option_choice settings_sslmodes[] = {
     { NULL, 0, NULL },
 };
 
+const struct option_choice settings_tls_versions[] = {
+    { "TLSv1.2", VERSION_TLS_1_2, NULL },
+    { "TLSv1.3", VERSION_TLS_1_3, NULL },
+    { "TLSv1", 0, "is broken (RFC 8996); write \"TLSv1.2\" or \"TLSv1.3\"" },
+    { "TLSv1.1", 0, "is broken (RFC 8996); write \"TLSv1.2\" or \"TLSv1.3\"" },
+    { NULL, 0, NULL },
+};
+
 static const struct option_choice event_loops[] = {
     { "auto", LOOP_EPOLL, NULL },
     { "epoll", LOOP_EPOLL, NULL },
@@ -163,6 +171,7 @@ static const struct conf_table section_tables[SECTION_COUNT] = {
         .prefix = "listener.",
         .help = "The side of the clients.",
         .rows = settings_listener_rows,
+        .more_rows = settings_client_tls_rows,
     },
     [SECTION_BACKEND] = {
         .header = "[proxy.backend]",

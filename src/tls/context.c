@@ -101,7 +101,7 @@ static bool adopt_policy(SSL *ssl, const struct tls_policy *policy)
         if (SSL_set_num_tickets(ssl, TICKETS) != 1)
             return false;
     }
-    if (options->order == TLS_ORDER_CLIENT)
+    if ((SSL_CTX_get_options(library) & SSL_OP_CIPHER_SERVER_PREFERENCE) == 0)
         SSL_clear_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);
     else
         SSL_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);

@@ -339,7 +339,7 @@ enum fail tls_parameters_apply(SSL_CTX *library, const struct tls_policy_options
         rc = set_dh(library, dh, why);
     if (options->order == TLS_ORDER_CLIENT)
         SSL_CTX_clear_options(library, SSL_OP_CIPHER_SERVER_PREFERENCE);
-    else
+    else if (options->order == TLS_ORDER_SERVER)
         SSL_CTX_set_options(library, SSL_OP_CIPHER_SERVER_PREFERENCE);
     return rc;
 }

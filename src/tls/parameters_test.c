@@ -288,6 +288,8 @@ static void whose_order_counts_is_as_told(void **state)
     };
 
     server.ciphers = "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384";
+    assert_fact(&server, client, NULL, "ECDHE-RSA-AES256-GCM-SHA384", NULL);
+    server.order = TLS_ORDER_SERVER;
     assert_fact(&server, client, NULL, "ECDHE-RSA-AES128-GCM-SHA256", NULL);
     server.order = TLS_ORDER_CLIENT;
     assert_fact(&server, client, NULL, "ECDHE-RSA-AES256-GCM-SHA384", NULL);

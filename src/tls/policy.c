@@ -50,7 +50,7 @@ static enum fail check_server_options(const struct tls_policy_options *options,
         return fail(why, FAIL_CONFIG, "dh_params_file is for servers");
     if (options->ticket_keys != NULL)
         return fail(why, FAIL_CONFIG, "keys of session tickets are for servers");
-    if (options->order != TLS_ORDER_SERVER)
+    if (options->order != TLS_ORDER_LIBRARY)
         return fail(why, FAIL_CONFIG, "whose order counts is the server's to say");
     return FAIL_NONE;
 }
@@ -209,6 +209,11 @@ void tls_policy_release(struct tls_policy *policy)
 const struct tls_policy_options *tls_policy_options(const struct tls_policy *policy)
 {
     return &policy->options;
+}
+
+const struct identity *tls_policy_identity(const struct tls_policy *policy, size_t n)
+{
+    return n == 0 ? policy->options.identity : policy->options.more_identities[n - 1];
 }
 
 EVP_PKEY *tls_policy_dh(const struct tls_policy *policy)

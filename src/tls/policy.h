@@ -23,8 +23,8 @@ enum tls_peer_check {
     TLS_PEER_NAME,  /* servers only: and be for the name given to the engine */
 };
 
-/* Whose order of ciphers counts in the choice. */
-enum tls_order { TLS_ORDER_SERVER, TLS_ORDER_CLIENT };
+/* Whose order of ciphers counts in the choice; by default as openssl.cnf says. */
+enum tls_order { TLS_ORDER_LIBRARY, TLS_ORDER_SERVER, TLS_ORDER_CLIENT };
 
 #define TLS_MOST_IDENTITIES 4 /* RSA, RSA-PSS, EC, Ed25519 */
 
@@ -71,6 +71,9 @@ struct tls_policy *tls_policy_hold(struct tls_policy *policy);
 void               tls_policy_release(struct tls_policy *policy); /* NULL is fine */
 
 const struct tls_policy_options *tls_policy_options(const struct tls_policy *policy);
+
+/* The n-th of its certificates, from 0 to TLS_MOST_IDENTITIES - 1; NULL: there is none. */
+const struct identity *tls_policy_identity(const struct tls_policy *policy, size_t n);
 
 /* For tls/ only: of dh_params_file, or NULL; and what sessions of this policy are marked with.
  */
