@@ -102,8 +102,8 @@ static const struct {
     const char *hint;
 } reason_hints[] = {
     { SSL_R_NO_SHARED_CIPHER,
-      "TLS 1.2 is spoken with ECDHE and AES-GCM or ChaCha20 only, and with "
-      "our certificate's kind of key" },
+      "the peer offers none of our ciphers (TLS 1.2: ECDHE with AES-GCM or ChaCha20, unless "
+      "ciphers says others), or none for our certificate's kind of key" },
     { SSL_R_UNSUPPORTED_PROTOCOL, "the peer must speak TLS 1.2 or later" },
     { SSL_R_VERSION_TOO_LOW, "the peer must speak TLS 1.2 or later" },
     { SSL_R_WRONG_VERSION_NUMBER, "the peer does not speak TLS, or a version long gone" },

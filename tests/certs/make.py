@@ -19,6 +19,18 @@ KEYS = {"ec": EC, "rsa": ["-newkey", "rsa:2048"], "ed25519": ["-newkey", "ed2551
 CA_EXTENSIONS = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n"
 LEAF_EXTENSIONS = "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
 LOCAL = "DNS:localhost,IP:127.0.0.1"
+ALICE = ("DNS:alice.example.com,DNS:second.example.com,URI:spiffe://example.com/alice,"
+         "email:alice@example.com")
+# name, issued by, revoked leaves, whether it has expired
+LISTS = [
+    ("clients-root-list", "clients-ca", (), False),
+    ("clients-list", "clients-issuing", ("alice-revoked",), False),
+    ("clients-list-before", "clients-issuing", (), False),
+    ("clients-list-expired", "clients-issuing", (), True),
+    ("backends-root-list", "backends-ca", (), False),
+    ("backends-list", "backends-issuing", ("backend-revoked",), False),
+    ("strangers-list", "strangers-issuing", (), False),
+]
 
 # name, issued by, subject, names, purpose, more
 LEAVES = [
@@ -33,11 +45,14 @@ LEAVES = [
     ("backend-other-name", "backends", "/CN=other", "DNS:other.example.com", "serverAuth", {}),
     ("backend-expired", "backends", "/CN=localhost", LOCAL, "serverAuth", {"days": -1}),
     ("backend-for-clients", "backends", "/CN=localhost", LOCAL, "clientAuth", {}),
+    ("backend-revoked", "backends", "/CN=localhost", LOCAL, "serverAuth", {}),
     ("proxy", "proxies", "/O=pgtls/CN=proxy", None, "clientAuth", {}),
     ("alice", "clients", "/CN=alice", None, "clientAuth", {}),
     ("bob", "clients", "/CN=bob", None, "clientAuth", {}),
     ("wild", "clients", "/CN=*", None, "clientAuth", {}),
     ("long-subject", "clients", "/O=Some \"quoted\" = name/CN=alice", None, "clientAuth", {}),
+    ("alice-names", "clients", "/O=pgtls tests/OU=People/CN=Alice", ALICE, "clientAuth", {}),
+    ("alice-revoked", "clients", "/CN=alice", None, "clientAuth", {}),
     ("alice-expired", "clients", "/CN=alice", None, "clientAuth", {"days": -1}),
     ("alice-for-servers", "clients", "/CN=alice", None, "serverAuth", {}),
     ("alice-of-strangers", "strangers", "/CN=alice", None, "clientAuth", {}),
@@ -114,6 +129,33 @@ class Folder:
         chain = self.read(name + ".pem") + self.read(issuer + "-issuing.pem")
         self.write(name + ".crt", chain)
 
+    def revocation_list(self, name, issuer, revoked, is_expired):
+        """NAME.crl, one list alone."""
+        self.write("ca.index", "")
+        self.write("ca.conf", "[ca]\ndefault_ca=this\n[this]\ndefault_md=sha256\n"
+                              f"database={self.file('ca.index')}\n")
+        words = ["ca", "-config", self.file("ca.conf"), "-keyfile", self.file(issuer + ".key"),
+                 "-cert", self.file(issuer + ".pem")]
+        for leaf in revoked:
+            openssl(*words, "-revoke", self.file(leaf + ".pem"))
+        dates = ["-crldays", "30"]
+        if is_expired:
+            dates = ["-crl_lastupdate", "20240101000000Z", "-crl_nextupdate", "20240201000000Z"]
+        openssl(*words, "-gencrl", *dates, "-out", self.file(name + ".crl"))
+
+    def lists(self):
+        for row in LISTS:
+            self.revocation_list(*row)
+        root = self.read("clients-root-list.crl")
+        for name in ("list", "list-before", "list-expired"):
+            self.write(f"clients-both-{name}.crl", root + self.read(f"clients-{name}.crl"))
+        self.write("backends-both.crl",
+                   self.read("backends-root-list.crl") + self.read("backends-list.crl"))
+        for side in ("clients", "backends"):
+            os.mkdir(self.file(side + "-lists"))
+            for name in ("root-list", "list"):
+                self.write(f"{side}-lists/{name}.crl", self.read(f"{side}-{name}.crl"))
+
     def odd_files(self):
         """Files that the program must refuse, or read with care."""
         self.write("server-leaf-only.crt", self.read("server.pem"))
@@ -127,6 +169,19 @@ class Folder:
         openssl("pkey", "-in", self.file("server.key"), "-aes256", "-passout", "pass:secret",
                 "-out", self.file("server-encrypted.key"))
         os.chmod(self.file("server-encrypted.key"), 0o600)
+        openssl("pkey", "-in", self.file("proxy.key"), "-aes256", "-passout", "pass:secret",
+                "-out", self.file("proxy-encrypted.key"))
+        os.chmod(self.file("proxy-encrypted.key"), 0o600)
+        openssl("pkcs12", "-export", "-in", self.file("server.crt"), "-inkey",
+                self.file("server.key"), "-passout", "pass:", "-out", self.file("server.p12"))
+        os.chmod(self.file("server.p12"), 0o600)
+        openssl("genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe3072",
+                "-out", self.file("ffdhe3072.pem"))
+        for kind, words in (("sec1", ("ec", "server")), ("pkcs1", ("rsa", "server-rsa"))):
+            openssl(words[0], "-in", self.file(words[1] + ".key"),
+                    *(["-traditional"] if kind == "pkcs1" else []),
+                    "-out", self.file(f"server-{kind}.key"))
+            os.chmod(self.file(f"server-{kind}.key"), 0o600)
         self.write("both-ca.crt", self.read("clients-ca.crt") + self.read("strangers-ca.crt"))
 
 
@@ -137,6 +192,7 @@ def make(path):
         folder.authority(name)
     for row in LEAVES:
         folder.leaf(*row)
+    folder.lists()
     folder.odd_files()
 
 

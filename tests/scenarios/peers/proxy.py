@@ -51,7 +51,7 @@ def toml(top, routes):
 class Proxy:
     """One running proxy.  Every line of its log is kept, parsed where it is JSON."""
 
-    def __init__(self, folder, routes, **top):
+    def __init__(self, folder, routes, env=None, **top):
         self.config = os.path.join(folder, "pgtls.toml")
         self.routes = routes
         self.top = {"log_level": "debug", "log_format": "json", "workers": 1, **top}
@@ -63,7 +63,7 @@ class Proxy:
             out.write(self.config_text)
         self.process = subprocess.Popen([program(), "proxy", "-c", self.config],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE)
+                                        stderr=subprocess.PIPE, env={**os.environ, **(env or {})})
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 

@@ -102,14 +102,14 @@ class Stream:
 
     # TLS
 
-    def start_tls(self, context, server_side=False, server_hostname=None):
-        self.begin_tls(context, server_side, server_hostname)
+    def start_tls(self, context, server_side=False, server_hostname=None, session=None):
+        self.begin_tls(context, server_side, server_hostname, session)
         return self.handshake()
 
-    def begin_tls(self, context, server_side=False, server_hostname=None):
+    def begin_tls(self, context, server_side=False, server_hostname=None, session=None):
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._in, self._out, server_side=server_side,
-                                    server_hostname=server_hostname)
+                                    server_hostname=server_hostname, session=session)
 
     def first_flight(self):
         """The ClientHello, not sent yet."""
@@ -206,12 +206,12 @@ def connect(port, timeout=10, host="127.0.0.1"):
     return Stream(sock)
 
 
-def connect_tls(port, context, timeout=10):
+def connect_tls(port, context, timeout=10, session=None):
     """Connected, with SSLRequest answered S and the handshake done."""
     stream = connect(port, timeout)
     answer = stream.ask_for_tls()
     assert answer == b"S", answer
-    return stream.start_tls(context, server_hostname="localhost")
+    return stream.start_tls(context, server_hostname="localhost", session=session)
 
 
 def free_port():
