@@ -10,7 +10,7 @@ set -eu
 build="gcc g++ libc6-dev make meson ninja-build pkgconf
        libssl-dev libc-ares-dev libjansson-dev libpcre2-dev libidn-dev libtomlplusplus-dev"
 demo="$build openssl util-linux postgresql postgresql-client"
-tests="$demo libcmocka-dev binutils procps python3 python3-pytest python3-pytest-xdist
+tests="$demo libcmocka-dev binutils procps iproute2 python3 python3-pytest python3-pytest-xdist
        python3-psycopg python3-psycopg2
        nodejs npm default-jdk-headless libpostgresql-jdbc-java debootstrap"
 ci="$tests git clang clang-format libclang-rt-dev llvm"

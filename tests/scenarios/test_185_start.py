@@ -127,7 +127,9 @@ def test_a_user_that_is_none(folder, postgres_clear, user, word):
 def test_only_root_can_become_the_user(folder, postgres_clear):
     """--check without root still checks everything else."""
     config = write(f"{folder}/pgtls.toml", toml({"user": "daemon"}, [plain(postgres_clear)]))
-    words = {"user": USER, "group": pwd.getpwnam(USER).pw_gid, "extra_groups": []}
+    # a copy: the checkout may be in a folder that is only root's
+    words = {"user": USER, "group": pwd.getpwnam(USER).pw_gid, "extra_groups": [],
+             "executable": shutil.copy(program(), folder)}
     done = check(config, **words)
     assert done.returncode == 0
     assert 'warning: user: only root can become user "daemon"' in done.stderr
