@@ -157,6 +157,7 @@ void tls_engine_free(struct tls_engine *engine)
     chain_free(engine->chain);
     forget_names(engine);
     free(engine->texts);
+    free(engine->endpoint);
     free(engine->failure);
     tls_context_release(engine->context);
     free(engine);

@@ -21,6 +21,7 @@
 #include "tls/context.h"
 #include "x509/certificate.h"
 #include "x509/chain.h"
+#include "x509/endpoint_hash.h"
 
 enum tls_verdict {
     TLS_WANT_MORE, /* feed again when bytes arrive */
@@ -47,6 +48,7 @@ struct tls_facts {
     const char *peer_issuer;
     const char *peer_serial;
     const char *peer_fingerprint;
+    const struct endpoint_hash *peer_endpoint; /* of a server's certificate; NULL for servers */
 };
 
 struct tls_engine_options {

@@ -38,7 +38,8 @@ struct tls_engine {
     char                          *alpn;
     char                          *announced; /* servers: the client's SNI, escaped */
     int64_t                        wall_s;
-    char                          *texts; /* the memory behind facts */
+    char                          *texts;    /* the memory behind facts */
+    struct endpoint_hash          *endpoint; /* the same */
     struct tls_facts               facts;
     enum engine_state              state;
     bool                           closed;         /* our direction */

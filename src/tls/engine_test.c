@@ -85,8 +85,12 @@ static void both_sides_know_what_was_agreed(void **state)
     assert_string_equal(client->peer_subject, "CN=server");
     assert_string_equal(client->peer_issuer, "CN=issuing");
     assert_int_equal(strlen(client->peer_fingerprint), 64);
+    assert_true(bytes_equal(endpoint_hash_bytes(client->peer_endpoint),
+                            endpoint_hash_bytes(identity_endpoint_hash(pki.server))));
+    assert_int_equal(client->peer_endpoint->len, 32);
     assert_false(server->peer_presented || server->peer_verified);
     assert_null(server->peer_subject);
+    assert_null(server->peer_endpoint);
     assert_true(tls_engine_peer_is(pair.client.engine, identity_leaf_der(pki.server)));
     assert_false(tls_engine_peer_is(pair.client.engine, identity_leaf_der(pki.client)));
     assert_false(tls_engine_peer_is(pair.server.engine, identity_leaf_der(pki.client)));

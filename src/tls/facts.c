@@ -105,6 +105,18 @@ static const struct identity *shown_identity(const struct tls_engine *engine)
     return options->identity;
 }
 
+/* Kept beyond the certificate itself: SCRAM binds to it later. */
+static enum fail collect_endpoint(struct tls_engine *engine)
+{
+    if (engine->peer == NULL || engine_role(engine) == TLS_SERVER)
+        return FAIL_NONE;
+    if ((engine->endpoint = malloc(sizeof *engine->endpoint)) == NULL)
+        return fail(engine->failure, FAIL_MEMORY, "out of memory");
+    endpoint_hash_make(engine->endpoint, engine->peer);
+    engine->facts.peer_endpoint = engine->endpoint;
+    return FAIL_NONE;
+}
+
 enum fail tls_facts_collect(struct tls_engine *engine)
 {
     struct certificate_facts peer = { 0 };
@@ -120,6 +132,8 @@ enum fail tls_facts_collect(struct tls_engine *engine)
         rc = certificate_facts_init(&peer, engine->peer, engine->failure);
     if (rc == FAIL_NONE)
         rc = collect_texts(engine, &peer);
+    if (rc == FAIL_NONE)
+        rc = collect_endpoint(engine);
     certificate_facts_fini(&peer);
     return rc;
 }

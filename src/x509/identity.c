@@ -19,6 +19,7 @@ struct identity {
     struct certificate_facts *facts; /* of the whole chain */
     unsigned char            *der;
     int                       der_len;
+    struct endpoint_hash      endpoint;
 };
 
 static enum fail check_key(const struct identity *id, const struct identity_files *files,
@@ -83,6 +84,7 @@ static enum fail load(struct identity *id, const struct identity_files *files,
         return fail(why, FAIL_MEMORY, "out of memory");
     if ((rc = load_facts(id, why)) != FAIL_NONE)
         return rc;
+    endpoint_hash_make(&id->endpoint, id->leaf);
     if ((id->der_len = i2d_X509(id->leaf, &id->der)) <= 0)
         return fail(why, FAIL_MEMORY, "out of memory");
     return FAIL_NONE;
@@ -181,6 +183,11 @@ size_t identity_chain_length(const struct identity *identity)
 struct bytes identity_leaf_der(const struct identity *identity)
 {
     return bytes_of(identity->der, (size_t)identity->der_len);
+}
+
+const struct endpoint_hash *identity_endpoint_hash(const struct identity *identity)
+{
+    return &identity->endpoint;
 }
 
 X509 *identity_leaf(const struct identity *identity)

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/fail.h"
+#include "x509/endpoint_hash.h"
 #include "x509/private_key.h"
 
 struct identity;
@@ -52,6 +53,9 @@ const char *identity_kind(const struct identity *identity); /* "RSA", "EC" ... *
 
 /* Whether both have the same leaf certificate (DER): channel binding passes then. */
 struct bytes identity_leaf_der(const struct identity *identity);
+
+/* What clients bind to that see this leaf; borrowed. */
+const struct endpoint_hash *identity_endpoint_hash(const struct identity *identity);
 
 /* For tls/ only, which is why the types are named and not included here. */
 struct x509_st;
