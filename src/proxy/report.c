@@ -138,6 +138,7 @@ void report_handshake(const struct conversation *c, bool is_client)
     log_text(&line, "tls_version", facts->version);
     log_text(&line, "tls_cipher", facts->cipher);
     log_text(&line, "tls_group", facts->group);
+    log_text(&line, "record_layer", facts->record_layer);
     put_certificate(&line, facts);
     log_end(&line);
 }

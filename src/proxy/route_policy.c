@@ -20,6 +20,7 @@ static void set_words(struct tls_policy_options *options, const struct tls_setti
     options->ciphers = tls->ciphers;
     options->ciphersuites = tls->ciphersuites;
     options->groups = tls->groups;
+    options->record_layer = (enum tls_records)tls->record_layer;
 }
 
 static void set_identities(struct tls_policy_options *options,
@@ -45,6 +46,7 @@ static const char *blamed(const struct failure *why, const char *dh_params_file)
                                          "ciphersuites",
                                          "ciphers",
                                          "groups",
+                                         "record_layer",
                                          NULL };
     size_t                   i = 0;
 

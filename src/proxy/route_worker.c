@@ -11,15 +11,25 @@ static void on_drain_deadline(struct loop_timer *timer)
     route_worker_stop(container_of(timer, struct route_worker, drain_deadline));
 }
 
+static struct tls_context *make_context(struct route_worker *rw, struct tls_policy *policy,
+                                        struct failure *why)
+{
+    struct tls_context *context = tls_context_new(policy, why);
+
+    if (context != NULL)
+        tls_context_share(context, rw->worker->aeads);
+    return context;
+}
+
 static enum fail make_contexts(struct route_worker *rw, struct failure *why)
 {
     const struct route *route = rw->route;
 
     if (route->client_policy != NULL &&
-        (rw->client_context = tls_context_new(route->client_policy, why)) == NULL)
+        (rw->client_context = make_context(rw, route->client_policy, why)) == NULL)
         return why->kind;
     if (route->backend_policy != NULL &&
-        (rw->backend_context = tls_context_new(route->backend_policy, why)) == NULL)
+        (rw->backend_context = make_context(rw, route->backend_policy, why)) == NULL)
         return why->kind;
     return FAIL_NONE;
 }

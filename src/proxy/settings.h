@@ -43,6 +43,7 @@ struct tls_settings {
     char *ciphers;
     char *ciphersuites;
     char *groups;
+    int   record_layer; /* enum tls_records */
 };
 
 /* Durations are microseconds, 0 = none.  Strings are owned by the settings. */

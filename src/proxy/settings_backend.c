@@ -112,6 +112,7 @@ static void check_plaintext_backend(const struct check *check)
                                            "backend.verify_name",
                                            "backend.sni",
                                            "backend.sslnegotiation",
+                                           "backend.record_layer",
                                            NULL };
 
     rule_refuse_each(check, useless,

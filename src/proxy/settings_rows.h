@@ -23,5 +23,6 @@ extern const struct option settings_limit_rows[];
 
 extern const struct option_choice settings_sslmodes[];
 extern const struct option_choice settings_tls_versions[];
+extern const struct option_choice settings_record_layers[];
 
 #endif

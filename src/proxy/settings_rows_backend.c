@@ -188,6 +188,13 @@ const struct option settings_backend_rows[] = {
       .default_text = "as openssl.cnf says",
       .sample = "\"X25519:P-256\"",
       .help = "Groups for the key exchange that are offered to the server, the best first." },
+    { .name = "record_layer",
+      .type = OPTION_CHOICE,
+      .field = AT(tls.record_layer),
+      .preset = "auto",
+      .choices = settings_record_layers,
+      .help = "Who protects TLS records to the server after the handshake, as in "
+              "[proxy.listener]." },
     { .name = NULL },
 };
 #undef AT

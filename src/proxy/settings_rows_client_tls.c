@@ -223,6 +223,15 @@ const struct option settings_client_tls_rows[] = {
       .help =
           "The largest plaintext in one TLS record towards clients. Larger records than the "
           "default can stall clients that use libpq asynchronously." },
+    { .name = "record_layer",
+      .type = OPTION_CHOICE,
+      .field = AT(tls.record_layer),
+      .preset = "auto",
+      .choices = settings_record_layers,
+      .help =
+          "Who protects TLS records after the handshake. auto: pgtls, with TLS 1.3; OpenSSL "
+          "otherwise. library: OpenSSL, which costs more memory and processor time. record: "
+          "pgtls, and TLS 1.2 is not spoken." },
     { .name = NULL },
 };
 #undef AT

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "proxy/settings_rows.h"
 
+#include "tls/policy.h"
+
 static const struct option_choice log_formats[] = {
     { "text", LOG_TEXT, NULL },
     { "json", LOG_JSON, NULL },
@@ -28,6 +30,14 @@ const struct option_choice settings_tls_versions[] = {
     { "TLSv1.3", VERSION_TLS_1_3, NULL },
     { "TLSv1", 0, "is broken (RFC 8996); write \"TLSv1.2\" or \"TLSv1.3\"" },
     { "TLSv1.1", 0, "is broken (RFC 8996); write \"TLSv1.2\" or \"TLSv1.3\"" },
+    { NULL, 0, NULL },
+};
+
+const struct option_choice settings_record_layers[] = {
+    { "auto", TLS_RECORDS_AUTO, NULL },
+    { "library", TLS_RECORDS_LIBRARY, NULL },
+    { "record", TLS_RECORDS_OWN, NULL },
+    { "kernel", 0, NOT_YET "; \"auto\" is" },
     { NULL, 0, NULL },
 };
 

@@ -18,8 +18,13 @@ enum fail worker_init(struct worker *worker, unsigned index, unsigned of, struct
     if ((rc = buffers_init(&worker->buffers, why)) != FAIL_NONE)
         return rc;
     worker->resolver = resolver_new(loop, why);
-    if (worker->resolver != NULL)
+    worker->aeads = tls_aeads_new();
+    if (worker->resolver != NULL && worker->aeads != NULL)
         return FAIL_NONE;
+    if (worker->aeads == NULL)
+        fail(why, FAIL_MEMORY, "out of memory");
+    resolver_free(worker->resolver);
+    tls_aeads_release(worker->aeads);
     buffers_fini(&worker->buffers);
     return why->kind;
 }
@@ -27,6 +32,7 @@ enum fail worker_init(struct worker *worker, unsigned index, unsigned of, struct
 void worker_fini(struct worker *worker)
 {
     resolver_free(worker->resolver);
+    tls_aeads_release(worker->aeads);
     buffers_fini(&worker->buffers);
     loop_free(worker->loop);
 }

@@ -12,18 +12,20 @@
 #include "io/resolve.h"
 #include "runtime/buffers.h"
 #include "runtime/log.h"
+#include "tls/aeads.h"
 
 #include <pthread.h>
 
 struct worker {
-    unsigned         index;
-    struct log      *log;
-    struct loop     *loop;
-    struct resolver *resolver;
-    struct buffers   buffers;
-    uint64_t         next_connection; /* ids differ between workers: see worker_new_id */
-    uint64_t         id_step;
-    pthread_t        thread;
+    unsigned          index;
+    struct log       *log;
+    struct loop      *loop;
+    struct resolver  *resolver;
+    struct buffers    buffers;
+    struct tls_aeads *aeads;           /* for tls_context_share() */
+    uint64_t          next_connection; /* ids differ between workers: see worker_new_id */
+    uint64_t          id_step;
+    pthread_t         thread;
 };
 
 /* Makes what a worker owns around `loop`, which it takes over; for the calling thread. */

@@ -16,6 +16,7 @@ struct tls_context {
     struct tls_policy   *policy;
     SSL_CTX             *library;
     BIO_METHOD          *wire;
+    struct tls_aeads    *aeads;
     struct tls_hosts    *hosts; /* NULL: one policy for all */
     struct tls_context **of_hosts;
 };
@@ -79,6 +80,7 @@ static void set_options(SSL_CTX *library)
     SSL_CTX_set_read_ahead(library, 0); /* what follows the handshake stays the caller's */
     SSL_CTX_set_session_cache_mode(library, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_info_callback(library, on_info);
+    SSL_CTX_set_keylog_callback(library, tls_handover_secret);
     SSL_CTX_set_alpn_select_cb(library, on_alpn, NULL);
 }
 
@@ -181,6 +183,8 @@ static enum fail new_library(struct tls_context *context, struct failure *why)
     const struct tls_policy_options *options = tls_policy_options(context->policy);
     bool                             is_server = options->role == TLS_SERVER;
 
+    if ((context->aeads = tls_aeads_new()) == NULL)
+        return fail(why, FAIL_MEMORY, "out of memory");
     context->wire = tls_wire_method_new();
     context->library = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
     if (context->wire == NULL || context->library == NULL || !set_limits(context->library))
@@ -278,8 +282,20 @@ void tls_context_release(struct tls_context *context)
     tls_hosts_release(context->hosts);
     SSL_CTX_free(context->library);
     BIO_meth_free(context->wire);
+    tls_aeads_release(context->aeads);
     tls_policy_release(context->policy);
     free(context);
+}
+
+void tls_context_share(struct tls_context *context, struct tls_aeads *aeads)
+{
+    tls_aeads_release(context->aeads);
+    context->aeads = tls_aeads_hold(aeads);
+}
+
+struct tls_aeads *tls_context_aeads(const struct tls_context *context)
+{
+    return context->aeads;
 }
 
 const struct tls_policy *tls_context_policy(const struct tls_context *context)

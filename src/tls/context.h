@@ -24,6 +24,13 @@ struct tls_context *tls_context_new_for_hosts(struct tls_hosts *hosts, struct fa
 struct tls_context *tls_context_hold(struct tls_context *context);
 void                tls_context_release(struct tls_context *context); /* NULL is fine */
 
+/*
+ * From here on its engines use the ciphers of `aeads`, which all contexts of a worker may
+ * share, in place of its own.  Before the first engine.
+ */
+struct tls_aeads;
+void tls_context_share(struct tls_context *context, struct tls_aeads *aeads);
+
 /* That of the first host where there are several. */
 const struct tls_policy *tls_context_policy(const struct tls_context *context);
 
@@ -36,6 +43,8 @@ struct ssl_ctx_st;
 struct bio_method_st;
 struct ssl_ctx_st          *tls_context_library(const struct tls_context *context);
 const struct bio_method_st *tls_context_wire(const struct tls_context *context);
+
+struct tls_aeads *tls_context_aeads(const struct tls_context *context);
 
 const struct tls_hosts   *tls_context_hosts(const struct tls_context *context); /* or NULL */
 const struct tls_context *tls_context_of_host(const struct tls_context *context, size_t host);

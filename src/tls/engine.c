@@ -3,10 +3,12 @@
 
 #include "tls/engine_parts.h"
 #include "tls/record_layer.h"
+#include "tls/record_own.h"
 #include "x509/certificate.h"
 #include "x509/name_match.h"
 
 #include <assert.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 
@@ -15,6 +17,7 @@ static void lend(struct tls_engine *engine, struct bytes *in, struct buf *out)
 {
     engine->in = in;
     engine->out = out;
+    engine->handover.marked = false;
     ERR_clear_error();
 }
 
@@ -159,6 +162,9 @@ void tls_engine_free(struct tls_engine *engine)
     free(engine->texts);
     free(engine->endpoint);
     free(engine->failure);
+    if (engine->records == &tls_record_own)
+        tls_record_wipe(engine);
+    OPENSSL_cleanse(&engine->session, sizeof engine->session);
     tls_context_release(engine->context);
     free(engine);
 }
@@ -221,6 +227,15 @@ static enum fail keep_chain(struct tls_engine *engine)
     return engine->chain != NULL ? FAIL_NONE : FAIL_MEMORY;
 }
 
+static enum tls_verdict cannot_hand_over(struct tls_engine *engine)
+{
+    SSL_shutdown(engine->ssl);
+    fail_hint(engine->failure, "record_layer \"auto\" leaves it to OpenSSL");
+    fail(engine->failure, FAIL_TLS, "no record layer of our own for %s with %s",
+         engine->facts.version, engine->facts.cipher);
+    return tls_engine_fail(engine);
+}
+
 static enum tls_verdict finish_handshake(struct tls_engine *engine)
 {
     if (keep_chain(engine) != FAIL_NONE || tls_facts_collect(engine) != FAIL_NONE ||
@@ -228,8 +243,11 @@ static enum tls_verdict finish_handshake(struct tls_engine *engine)
         return tls_engine_fail(engine);
     forget_names(engine);
     forget_chains(engine);
+    if (!tls_handover(engine) && engine_policy(engine)->record_layer == TLS_RECORDS_OWN)
+        return cannot_hand_over(engine);
     free(engine->failure);
     engine->failure = NULL;
+    engine->facts.record_layer = engine->records->name;
     engine->state = ENGINE_OPEN;
     return TLS_DONE;
 }

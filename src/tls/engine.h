@@ -38,6 +38,7 @@ struct tls_facts {
     const char *version; /* "TLSv1.3" */
     const char *cipher;
     const char *group;
+    const char *record_layer; /* "record", "library" */
     const char *alpn;
     const char *sni; /* what the client announced, escaped */
     bool        resumed;

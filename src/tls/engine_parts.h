@@ -11,10 +11,20 @@
 #define PGTLS_TLS_ENGINE_PARTS_H
 
 #include "tls/engine.h"
+#include "tls/held.h"
+#include "tls/session.h"
 
 #include <openssl/ssl.h>
 
 struct tls_record_layer;
+
+/* What the key log has told of the traffic secrets: how long they are, and how much had been
+ * written when the client's came into being. */
+struct tls_handover {
+    size_t  mark;
+    bool    marked; /* in this call */
+    uint8_t read, written;
+};
 
 enum engine_state {
     ENGINE_HANDSHAKE,
@@ -28,8 +38,8 @@ struct tls_engine {
     struct tls_context            *context; /* what it was begun with */
     const struct tls_context      *chosen;  /* that, or the one of a host in it */
     const struct tls_record_layer *records;
-    SSL                           *ssl;
-    struct bytes                  *in; /* the caller's, during a call */
+    SSL                           *ssl; /* NULL once the records are our own */
+    struct bytes                  *in;  /* the caller's, during a call */
     struct buf                    *out;
     X509                          *peer;        /* from the end of the handshake */
     struct chain                  *chain;       /* likewise, where it is to be kept */
@@ -46,12 +56,15 @@ struct tls_engine {
     int16_t                        first_byte;     /* that the peer sent; -1 before */
     int16_t                        alert_received; /* other than close_notify; -1 before */
     int16_t                        alert_sent;
-    int16_t alert_wanted; /* -1; else goes out in place of OpenSSL's, which
-                           * knows no 109 before the version is chosen */
-    int16_t         host; /* -1: none, or not known yet */
-    bool            alpn_required;
-    bool            keep_chain;
-    struct failure *failure; /* during the handshake, and once it has failed */
+    int16_t alert_wanted;     /* -1; else goes out in place of OpenSSL's, which
+                               * knows no 109 before the version is chosen */
+    int16_t             host; /* -1: none, or not known yet */
+    bool                alpn_required;
+    bool                keep_chain;
+    struct tls_handover handover;
+    struct tls_held     held;    /* these two: records of our own */
+    struct tls_session  session; /* wiped */
+    struct failure     *failure; /* during the handshake, and once it has failed */
 };
 
 static inline struct tls_engine *engine_of(const SSL *ssl)
@@ -77,6 +90,12 @@ BIO_METHOD *tls_wire_method_new(void);
 
 /* hello.c: the callback of every server's SSL_CTX. */
 int tls_hello_received(SSL *ssl, int *alert, void *unused);
+
+/* handover.c: the callback of every SSL_CTX; goes on with records of our own if nothing speaks
+ * against it, without engine->ssl; what the peer lets us put in a record (RFC 6066 4). */
+void   tls_handover_secret(const SSL *ssl, const char *line);
+bool   tls_handover(struct tls_engine *engine);
+size_t tls_fragment_limit(const SSL *ssl);
 
 /* facts.c: fills facts, texts, peer and own from the finished handshake. */
 enum fail tls_facts_collect(struct tls_engine *engine);

@@ -211,7 +211,8 @@ static void explain_reason(struct tls_engine *engine)
 {
     unsigned long error = tls_library_error();
 
-    if (error == 0 && SSL_get_shutdown(engine->ssl) & SSL_RECEIVED_SHUTDOWN) {
+    if (error == 0 && engine->ssl != NULL &&
+        SSL_get_shutdown(engine->ssl) & SSL_RECEIVED_SHUTDOWN) {
         fail(engine->failure, FAIL_CLOSED, "the %s ended it with close_notify",
              peer_word(engine));
         return;

@@ -140,9 +140,12 @@ enum fail tls_facts_collect(struct tls_engine *engine)
 
 void tls_facts_collect_sni(struct tls_engine *engine)
 {
-    char              sni[LONGEST_NAME];
-    const struct fact text = { &engine->facts.sni, escaped_sni(sni, sizeof sni, engine) };
+    char        sni[LONGEST_NAME];
+    struct fact text = { &engine->facts.sni, NULL };
 
-    if (engine->texts == NULL && text.text != NULL && pack(engine, &text, 1) != FAIL_NONE)
+    if (engine->texts != NULL)
+        return;
+    text.text = escaped_sni(sni, sizeof sni, engine);
+    if (text.text != NULL && pack(engine, &text, 1) != FAIL_NONE)
         engine->facts.sni = NULL;
 }

@@ -72,6 +72,8 @@ static enum fail set_range(SSL_CTX *library, const struct tls_policy_options *op
     /* openssl.cnf may ask for more than TLS 1.2, not for less */
     if (min < TLS1_2_VERSION)
         min = TLS1_2_VERSION;
+    if (options->record_layer == TLS_RECORDS_OWN)
+        min = TLS1_3_VERSION;
     if (options->min_protocol != NULL)
         rc = read_version(options->min_protocol, "min_protocol_version", &min, why);
     if (rc == FAIL_NONE && options->max_protocol != NULL)

@@ -55,6 +55,24 @@ static enum fail check_server_options(const struct tls_policy_options *options,
     return FAIL_NONE;
 }
 
+/* Our own record layer is for TLS 1.3 only. */
+static enum fail check_record_layer(const struct tls_policy_options *options,
+                                    struct failure                  *why)
+{
+    const char *const ends[] = { options->min_protocol, options->max_protocol };
+
+    for (int i = 0; i < 2 && options->record_layer == TLS_RECORDS_OWN; i++) {
+        if (ends[i] == NULL || strcmp(ends[i], "TLSv1.2") != 0)
+            continue;
+        fail_hint(why, "record_layer \"auto\" leaves TLS 1.2 to OpenSSL");
+        return fail(why, FAIL_CONFIG,
+                    "record_layer \"record\" is for TLS 1.3 only, and %s_protocol_version is "
+                    "\"TLSv1.2\"",
+                    i == 0 ? "min" : "max");
+    }
+    return FAIL_NONE;
+}
+
 static enum fail check_options(const struct tls_policy_options *options, struct failure *why)
 {
     bool is_server = options->role == TLS_SERVER;
@@ -72,7 +90,8 @@ static enum fail check_options(const struct tls_policy_options *options, struct 
                                            options->max_record_bytes > LARGEST_RECORD))
         return fail(why, FAIL_CONFIG, "the largest TLS record must be of %u to %u bytes",
                     SMALLEST_RECORD, LARGEST_RECORD);
-    if (check_server_options(options, why) != FAIL_NONE)
+    if (check_server_options(options, why) != FAIL_NONE ||
+        check_record_layer(options, why) != FAIL_NONE)
         return FAIL_CONFIG;
     return check_identities(options, why);
 }

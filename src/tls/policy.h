@@ -26,6 +26,13 @@ enum tls_peer_check {
 /* Whose order of ciphers counts in the choice; by default as openssl.cnf says. */
 enum tls_order { TLS_ORDER_LIBRARY, TLS_ORDER_SERVER, TLS_ORDER_CLIENT };
 
+/* Who protects records after the handshake. */
+enum tls_records {
+    TLS_RECORDS_AUTO,    /* we, where we can: TLS 1.3; else OpenSSL */
+    TLS_RECORDS_LIBRARY, /* OpenSSL */
+    TLS_RECORDS_OWN,     /* we; TLS 1.2 is not spoken */
+};
+
 #define TLS_MOST_IDENTITIES 4 /* RSA, RSA-PSS, EC, Ed25519 */
 
 /*
@@ -49,6 +56,7 @@ struct tls_policy_options {
     const char    *groups;         /* NULL: as openssl.cnf says */
     const char    *dh_params_file; /* servers whose ciphers have DHE; NULL: by the key's size */
     enum tls_order order;          /* servers */
+    enum tls_records record_layer;
 
     /* Servers: session tickets; NULL: none.  Held by the policy.  The scope says what a ticket
      * is good for (WIRE T22): all bytes that tell this policy from a laxer one: route, host,

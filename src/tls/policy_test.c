@@ -50,6 +50,14 @@ static void what_cannot_take_effect_is_refused(void **state)
                    "512 to 16384");
     assert_refused((struct tls_policy_options){ .role = TLS_CLIENT, .max_record_bytes = 16385 },
                    "512 to 16384");
+    assert_refused((struct tls_policy_options){ .role = TLS_CLIENT,
+                                                .record_layer = TLS_RECORDS_OWN,
+                                                .max_protocol = "TLSv1.2" },
+                   "max_protocol_version is \"TLSv1.2\"");
+    assert_refused((struct tls_policy_options){ .role = TLS_CLIENT,
+                                                .record_layer = TLS_RECORDS_OWN,
+                                                .min_protocol = "TLSv1.2" },
+                   "min_protocol_version is \"TLSv1.2\"");
 }
 
 static void a_policy_holds_what_it_was_made_of(void **state)

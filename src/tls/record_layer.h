@@ -4,8 +4,7 @@
  *
  * The engine checks its state, lends engine->in and engine->out for the call,
  * and then comes here.  The contracts are those of the functions of tls/engine.h
- * with the same names.  A layer that does not need engine->ssl may free it in
- * begin().
+ * with the same names.
  */
 #ifndef PGTLS_TLS_RECORD_LAYER_H
 #define PGTLS_TLS_RECORD_LAYER_H
@@ -23,5 +22,8 @@ struct tls_record_layer {
 
 /* SSL_read and SSL_write: every version and cipher. */
 extern const struct tls_record_layer tls_record_library;
+
+/* Ours: TLS 1.3, without an SSL object. */
+extern const struct tls_record_layer tls_record_own;
 
 #endif

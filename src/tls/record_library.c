@@ -67,14 +67,9 @@ static enum fail library_write(struct tls_engine *engine, struct bytes plain)
 /* RFC 6066 4: the peer may have asked for less than our policy allows. */
 static size_t record_bytes(const struct tls_engine *engine)
 {
-    const SSL_SESSION *session = SSL_get0_session(engine->ssl);
-    size_t             ours = engine_policy(engine)->max_record_bytes;
-    unsigned code = session != NULL ? SSL_SESSION_get_max_fragment_length(session) : 0;
-    size_t   theirs;
+    size_t ours = engine_policy(engine)->max_record_bytes;
+    size_t theirs = tls_fragment_limit(engine->ssl);
 
-    if (code == TLSEXT_max_fragment_length_DISABLED || code > TLSEXT_max_fragment_length_4096)
-        return ours;
-    theirs = (size_t)256 << code;
     return theirs < ours ? theirs : ours;
 }
 

@@ -20,6 +20,8 @@ WRONG = [
     ("listener.direct_tls", "maybe", "is not one of allow, require, refuse"),
     ("listener.cert_refresh_interval", "500ms", "shorter than a second"),
     ("backend.sslnegotiation", "straight", "is not one of postgres, direct"),
+    ("listener.record_layer", "own", "is not one of auto, library, record"),
+    ("backend.record_layer", "ktls", "is not one of auto, library, record"),
     ("backend.source_address", "eth0", "is not an IP address"),
     ("limits.max_pending_logins", 0, "out of range"),
     ("limits.max_connections_per_ip", -1, "out of range"),

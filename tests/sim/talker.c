@@ -267,7 +267,8 @@ void sim_pki_free(void)
 struct tls_engine *sim_client_engine(struct identity *identity)
 {
     return tls_pair_engine(
-        &(struct tls_policy_options){ .role = TLS_CLIENT, .identity = identity },
+        &(struct tls_policy_options){
+            .role = TLS_CLIENT, .identity = identity, .record_layer = TLS_RECORDS_LIBRARY },
         &(struct tls_engine_options){ .alpn = "postgresql", .wall_s = CERTS_NOW });
 }
 
@@ -275,6 +276,7 @@ struct tls_engine *sim_server_engine(struct identity *identity, struct trust *tr
 {
     return tls_pair_engine(
         &(struct tls_policy_options){ .role = TLS_SERVER,
+                                      .record_layer = TLS_RECORDS_LIBRARY,
                                       .identity = identity,
                                       .trust = trust,
                                       .peer_check =

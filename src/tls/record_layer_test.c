@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct tls_pki pki;
+static struct tls_pki   pki;
+static enum tls_records layer; /* of the engine, in each test: first the one, then the other */
 
 static int make_pki(void **state)
 {
@@ -50,6 +51,7 @@ static struct tls_engine *new_engine(const struct rig_options *options)
                                       .identity = is_server ? pki.server : NULL,
                                       .peer_check = is_server ? TLS_PEER_ANY : TLS_PEER_CHAIN,
                                       .trust = is_server ? NULL : pki.trust,
+                                      .record_layer = layer,
                                       .max_record_bytes = options->max_record_bytes },
         &(struct tls_engine_options){ .wall_s = CERTS_NOW });
 }
@@ -185,6 +187,8 @@ static void both_roles_speak_both_versions(void **state)
                                               .version = versions[i % 2] });
         shake(&rig);
         assert_int_equal(rig.verdict, TLS_DONE);
+        assert_string_equal(tls_engine_facts(rig.engine)->record_layer,
+                            layer == TLS_RECORDS_AUTO && i % 2 == 1 ? "record" : "library");
         assert_string_equal(tls_engine_facts(rig.engine)->version,
                             i % 2 == 0 ? "TLSv1.2" : "TLSv1.3");
         assert_non_null(tls_engine_facts(rig.engine)->group);
@@ -455,5 +459,10 @@ int main(void)
         cmocka_unit_test(key_update_after_our_close_is_harmless),
     };
 
-    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+    int failures = 0;
+
+    for (layer = TLS_RECORDS_AUTO; layer <= TLS_RECORDS_LIBRARY; layer++)
+        failures += cmocka_run_group_tests_name(
+            layer == TLS_RECORDS_AUTO ? "record" : "library", tests, make_pki, remove_pki);
+    return failures;
 }

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * From OpenSSL's handshake to records of our own.
+ *
+ * OpenSSL tells the traffic secrets to the callback of its key log, and nobody else.  Any
+ * doubt leaves the connection with the SSL object, where it works too.
+ */
+#include "tls/engine_parts.h"
+#include "tls/record_layer.h"
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* The bytes of `hex`, straight to where they stay; 0 where it is not hex or too long. */
+static size_t read_secret(uint8_t *to, const char *hex)
+{
+    size_t n = 0;
+
+    for (; hex[0] != '\0'; hex += 2) {
+        int high = hex_digit(hex[0]);
+        int low = high >= 0 ? hex_digit(hex[1]) : -1;
+
+        if (low < 0 || n == TLS_LONGEST_SECRET)
+            return 0;
+        to[n++] = (uint8_t)(high << 4 | low);
+    }
+    return n;
+}
+
+/* The text behind "LABEL " and the client's random; NULL where the line has another label. */
+static const char *secret_of(const char *line, const char *label)
+{
+    size_t len = strlen(label);
+
+    if (strncmp(line, label, len) != 0 || line[len] != ' ')
+        return NULL;
+    line = strchr(line + len + 1, ' ');
+    return line != NULL ? line + 1 : NULL;
+}
+
+void tls_handover_secret(const SSL *ssl, const char *line)
+{
+    struct tls_engine *engine = engine_of(ssl);
+    bool               is_client = engine_role(engine) == TLS_CLIENT;
+    const char        *of_client = secret_of(line, "CLIENT_TRAFFIC_SECRET_0");
+    const char        *of_server = secret_of(line, "SERVER_TRAFFIC_SECRET_0");
+    const char        *secret = of_client != NULL ? of_client : of_server;
+    bool               is_ours = (of_client != NULL) == is_client;
+
+    if (secret == NULL || engine_policy(engine)->record_layer == TLS_RECORDS_LIBRARY)
+        return;
+    if (is_ours)
+        engine->handover.written = (uint8_t)read_secret(engine->session.write.secret, secret);
+    else
+        engine->handover.read = (uint8_t)read_secret(engine->session.read.secret, secret);
+    if (of_client != NULL && engine->out != NULL) {
+        engine->handover.mark = engine->out->len;
+        engine->handover.marked = true;
+    }
+}
+
+/*
+ * A server has written tickets under the key that we go on with: one record each.  They
+ * stand behind the mark, which was made when the key came into being.  A client writes
+ * its Finished there, under the key of the handshake.
+ */
+static bool count_written(struct tls_engine *engine, uint64_t *records)
+{
+    struct bytes wire = buf_bytes(engine->out);
+
+    *records = 0;
+    if (engine_role(engine) == TLS_CLIENT)
+        return true;
+    if (!engine->handover.marked || engine->handover.mark > wire.len)
+        return false;
+    bytes_skip(&wire, engine->handover.mark);
+    for (; wire.len > 0; (*records)++) {
+        if (wire.len < TLS_HEADER_BYTES || wire.p[0] != TLS_CONTENT_DATA ||
+            wire.len < TLS_HEADER_BYTES + bytes_u16(wire.p + 3))
+            return false;
+        bytes_skip(&wire, TLS_HEADER_BYTES + bytes_u16(wire.p + 3));
+    }
+    return true;
+}
+
+size_t tls_fragment_limit(const SSL *ssl)
+{
+    const SSL_SESSION *session = SSL_get0_session(ssl);
+    unsigned code = session != NULL ? SSL_SESSION_get_max_fragment_length(session) : 0;
+
+    if (code == TLSEXT_max_fragment_length_DISABLED || code > TLSEXT_max_fragment_length_4096)
+        return TLS_LONGEST_CONTENT;
+    return (size_t)256 << code;
+}
+
+/* Nothing of the peer may be inside the SSL, and it may owe nothing. */
+static bool is_settled(SSL *ssl)
+{
+    return SSL_version(ssl) == TLS1_3_VERSION && SSL_pending(ssl) == 0 &&
+           SSL_has_pending(ssl) == 0 && SSL_get_key_update_type(ssl) == SSL_KEY_UPDATE_NONE;
+}
+
+static bool start_traffic(struct tls_engine *engine)
+{
+    struct tls_session *session = &engine->session;
+    struct tls_aeads   *aeads = tls_context_aeads(engine->context);
+    const SSL_CIPHER   *cipher = SSL_get_current_cipher(engine->ssl);
+    enum tls_suite      suite = tls_suite_find(SSL_CIPHER_get_protocol_id(cipher));
+    size_t              secret_bytes = tls_suite_secret_bytes(suite);
+    uint64_t            written;
+
+    if (suite == TLS_SUITE_NONE || engine->handover.read != secret_bytes ||
+        engine->handover.written != secret_bytes || !count_written(engine, &written) ||
+        !tls_aeads_prepare(aeads, suite))
+        return false;
+    session->read.suite = session->write.suite = (uint8_t)suite;
+    if (!tls_traffic_start(&session->read, aeads) || !tls_traffic_start(&session->write, aeads))
+        return false;
+    session->write.sequence = written;
+    return true;
+}
+
+/* A session that is not told to be over would be thought a broken one, and not resumed. */
+static void free_library(struct tls_engine *engine)
+{
+    SSL_set_shutdown(engine->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(engine->ssl);
+    engine->ssl = NULL;
+    ERR_clear_error();
+}
+
+bool tls_handover(struct tls_engine *engine)
+{
+    struct tls_session *session = &engine->session;
+    size_t              ours = engine_policy(engine)->max_record_bytes;
+    size_t              theirs;
+
+    if (engine_policy(engine)->record_layer == TLS_RECORDS_LIBRARY)
+        return false;
+    if (!is_settled(engine->ssl) || !start_traffic(engine)) {
+        OPENSSL_cleanse(session, sizeof *session);
+        return false;
+    }
+    theirs = tls_fragment_limit(engine->ssl);
+    session->is_client = engine_role(engine) == TLS_CLIENT;
+    session->most_read = (uint16_t)theirs;
+    session->most_written = (uint16_t)(theirs < ours ? theirs : ours);
+    free_library(engine);
+    engine->records = &tls_record_own;
+    return true;
+}

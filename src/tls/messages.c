@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "tls/messages.h"
+
+/* RFC 8446 4, and 6.2 */
+#define NEW_SESSION_TICKET 4
+#define KEY_UPDATE         24
+#define UNEXPECTED_MESSAGE 10
+#define ILLEGAL_PARAMETER  47
+#define DECODE_ERROR       50
+
+/* RFC 8446 4.6.1, and what can be in it: lifetime and age_add, nonce, ticket, extensions */
+#define LONGEST_TICKET (8u + 1 + 255 + 2 + 65535 + 2 + 65535)
+
+#define BY_VALUE 0 /* as long as the length before it says */
+static const uint8_t ticket_fields[] = { 8, 1, BY_VALUE, 2, BY_VALUE, 2, BY_VALUE };
+#define TICKET_END (sizeof ticket_fields)
+
+bool tls_messages_is_cut(const struct tls_messages *messages)
+{
+    return messages->have > 0;
+}
+
+static enum tls_message wrong(int *alert, int number)
+{
+    *alert = number;
+    return TLS_MESSAGE_WRONG;
+}
+
+/* Fields that are empty are left at once. */
+static void leave_fields(struct tls_messages *m)
+{
+    while (m->field_left == 0 && m->field < TICKET_END) {
+        m->field++;
+        if (m->field == TICKET_END)
+            return;
+        m->field_left = ticket_fields[m->field];
+        if (m->field_left == BY_VALUE)
+            m->field_left = m->value;
+        else
+            m->value = 0;
+    }
+}
+
+/* False where the ticket says more than its own lengths. */
+static bool pass_ticket(struct tls_messages *m, struct bytes part)
+{
+    while (part.len > 0) {
+        struct bytes run = bytes_first(part, m->field_left);
+
+        if (m->field == TICKET_END)
+            return false;
+        if (ticket_fields[m->field] == 1 || ticket_fields[m->field] == 2) {
+            for (size_t i = 0; i < run.len; i++)
+                m->value = (uint16_t)(m->value << 8 | run.p[i]);
+        }
+        bytes_skip(&part, run.len);
+        m->field_left = (uint16_t)(m->field_left - run.len);
+        leave_fields(m);
+    }
+    return true;
+}
+
+/* The header is complete: what may come, and how long it may be, is known before it comes. */
+static enum tls_message begin(struct tls_messages *m, bool is_client, int *alert)
+{
+    m->body_left = bytes_u32(m->header) & 0xffffff;
+    switch (m->header[0]) {
+    case NEW_SESSION_TICKET:
+        if (!is_client)
+            break;
+        m->field = 0;
+        m->field_left = ticket_fields[0];
+        return m->body_left > LONGEST_TICKET ? wrong(alert, ILLEGAL_PARAMETER)
+                                             : TLS_MESSAGE_NONE;
+    case KEY_UPDATE:
+        if (m->body_left == 1)
+            return TLS_MESSAGE_NONE;
+        return wrong(alert, m->body_left == 0 ? DECODE_ERROR : ILLEGAL_PARAMETER);
+    default: break;
+    }
+    /* 4: "Protocol messages MUST be sent in the order defined [...] A peer which receives a
+     * handshake message in an unexpected order MUST abort the handshake with an
+     * "unexpected_message" alert."  4.6.2: "A client that receives a post-handshake
+     * CertificateRequest message without having sent the "post_handshake_auth" extension
+     * MUST send an "unexpected_message" fatal alert." */
+    return wrong(alert, UNEXPECTED_MESSAGE);
+}
+
+static enum tls_message end_key_update(const struct tls_messages *m, struct bytes behind,
+                                       int *alert)
+{
+    /* 5.1: "Implementations MUST verify that all messages immediately preceding a key change
+     * align with a record boundary; if not, then they MUST terminate the connection with an
+     * "unexpected_message" alert." */
+    if (behind.len > 0)
+        return wrong(alert, UNEXPECTED_MESSAGE);
+    /* 4.6.3: "If an implementation receives any other value, it MUST terminate the
+     * connection with an "illegal_parameter" alert." */
+    if (m->request > 1)
+        return wrong(alert, ILLEGAL_PARAMETER);
+    return m->request == 1 ? TLS_MESSAGE_KEY_UPDATE_REQUESTED : TLS_MESSAGE_KEY_UPDATE;
+}
+
+static enum tls_message take_body(struct tls_messages *m, struct bytes *content, int *alert)
+{
+    struct bytes part = bytes_first(*content, m->body_left);
+
+    bytes_skip(content, part.len);
+    m->body_left -= (uint32_t)part.len;
+    if (m->header[0] == KEY_UPDATE && part.len > 0)
+        m->request = part.p[0];
+    if (m->header[0] == NEW_SESSION_TICKET && !pass_ticket(m, part))
+        return wrong(alert, DECODE_ERROR);
+    if (m->body_left > 0)
+        return TLS_MESSAGE_NONE;
+    m->have = 0;
+    if (m->header[0] == KEY_UPDATE)
+        return end_key_update(m, *content, alert);
+    return m->field == TICKET_END ? TLS_MESSAGE_TICKET : wrong(alert, DECODE_ERROR);
+}
+
+enum tls_message tls_messages_next(struct tls_messages *messages, bool is_client,
+                                   struct bytes *content, int *alert)
+{
+    if (content->len == 0)
+        return TLS_MESSAGE_NONE;
+    while (messages->have < sizeof messages->header && content->len > 0) {
+        messages->header[messages->have++] = content->p[0];
+        bytes_skip(content, 1);
+        if (messages->have == sizeof messages->header &&
+            begin(messages, is_client, alert) == TLS_MESSAGE_WRONG)
+            return TLS_MESSAGE_WRONG;
+    }
+    if (messages->have < sizeof messages->header)
+        return TLS_MESSAGE_NONE;
+    return take_body(messages, content, alert);
+}

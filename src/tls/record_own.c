@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * TLS 1.3 records of our own: what we send.  What we receive is in record_read.c.
+ *
+ * RFC 8446 5.4 lets a sender pad; we do not.
+ */
+#include "tls/record_own.h"
+
+#include "tls/record_layer.h"
+
+#include <openssl/crypto.h>
+
+static bool seal(struct tls_engine *engine, enum tls_content type, struct bytes plain)
+{
+    uint8_t *to = buf_reserve(engine->out, plain.len + TLS_RECORD_OVERHEAD);
+
+    if (to == NULL || !tls_traffic_seal(&engine->session.write,
+                                        tls_context_aeads(engine->context), type, plain, to))
+        return false;
+    buf_wrote(engine->out, plain.len + TLS_RECORD_OVERHEAD);
+    return true;
+}
+
+void tls_record_alert(struct tls_engine *engine, int level, int alert)
+{
+    uint8_t message[2] = { (uint8_t)level, (uint8_t)alert };
+
+    /* RFC 8446 6.1: nothing follows our close_notify */
+    if (engine->closed || buf_room(engine->out) < sizeof message + TLS_RECORD_OVERHEAD)
+        return;
+    if (seal(engine, TLS_CONTENT_ALERT, bytes_of(message, sizeof message)) && alert != 0)
+        engine->alert_sent = (int16_t)alert;
+}
+
+bool tls_record_update(struct tls_engine *engine, bool request)
+{
+    struct tls_session *session = &engine->session;
+    uint8_t             message[] = { TLS_KEY_UPDATE, 0, 0, 1, request ? 1 : 0 };
+
+    /* RFC 8446 4.6.3: "Both sender and receiver MUST encrypt their KeyUpdate messages with
+     * the old keys." */
+    if (!seal(engine, TLS_CONTENT_HANDSHAKE, bytes_of(message, sizeof message)) ||
+        !tls_traffic_update(&session->write, tls_context_aeads(engine->context)))
+        return false;
+    session->answer_due = false;
+    session->answered = true;
+    session->requested = session->requested || request;
+    return true;
+}
+
+static enum fail cannot_seal(struct tls_engine *engine)
+{
+    tls_engine_need_failure(engine);
+    fail(engine->failure, FAIL_TLS, "a record cannot be sealed");
+    tls_engine_fail(engine);
+    tls_record_wipe(engine);
+    return FAIL_TLS;
+}
+
+static bool must_update(const struct tls_engine *engine)
+{
+    return engine->session.answer_due ||
+           engine->session.write.sequence >=
+               tls_aeads_records_per_key(tls_context_aeads(engine->context));
+}
+
+static enum fail own_write(struct tls_engine *engine, struct bytes plain)
+{
+    if (engine->out->len == 0)
+        engine->session.answered = false;
+    while (plain.len > 0) {
+        /* RFC 8446 5.1: "The length MUST NOT exceed 2^14 bytes." */
+        struct bytes part = bytes_first(plain, engine->session.most_written);
+
+        /* 4.6.3: "the receiver MUST send a KeyUpdate of its own with request_update set to
+         * "update_not_requested" prior to sending its next Application Data record."
+         * 5.5: "Implementations SHOULD do a key update [...] prior to reaching these limits."
+         */
+        if (must_update(engine) && !tls_record_update(engine, false))
+            return cannot_seal(engine);
+        if (!seal(engine, TLS_CONTENT_DATA, part))
+            return cannot_seal(engine);
+        bytes_skip(&plain, part.len);
+    }
+    return FAIL_NONE;
+}
+
+static size_t own_sealed_size(const struct tls_engine *engine, size_t plain_bytes)
+{
+    const struct tls_session *session = &engine->session;
+    uint64_t limit = tls_aeads_records_per_key(tls_context_aeads(engine->context));
+    size_t   records = (plain_bytes + session->most_written - 1) / session->most_written;
+    size_t   updates =
+        (size_t)((session->write.sequence + records - 1) / limit) + session->answer_due;
+
+    return plain_bytes + records * TLS_RECORD_OVERHEAD + updates * TLS_KEY_UPDATE_RECORD;
+}
+
+/* RFC 8446 6.1: "Each party MUST send a "close_notify" alert before closing its write side
+ * of the connection, unless it has already sent some error alert." */
+static void own_close(struct tls_engine *engine)
+{
+    tls_record_alert(engine, TLS_ALERT_WARNING, 0);
+    tls_traffic_wipe(&engine->session.write, tls_context_aeads(engine->context));
+}
+
+void tls_record_wipe(struct tls_engine *engine)
+{
+    struct tls_session *session = &engine->session;
+    struct tls_aeads   *aeads = tls_context_aeads(engine->context);
+
+    tls_traffic_wipe(&session->read, aeads);
+    tls_traffic_wipe(&session->write, aeads);
+    tls_held_free(&engine->held);
+}
+
+const struct tls_record_layer tls_record_own = {
+    .name = "record",
+    .read = tls_record_read,
+    .write = own_write,
+    .sealed_size = own_sealed_size,
+    .close = own_close,
+};

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Who protects records after the handshake: OpenSSL, or the program itself."""
+import ssl
+
+import pytest
+
+from peers.libpq import client_cert, psql
+from peers.proxy import route
+from peers.stream import connect_tls
+
+LAYERS = ["auto", "library", "record"]
+
+
+def layers_of(one):
+    """What the handshakes of both legs say, client first."""
+    found = {line["leg"]: line["record_layer"] for line in one.wait_count("tls.handshake.ok", 2)}
+    return found["client"], found["backend"]
+
+
+@pytest.mark.parametrize("client_layer", LAYERS)
+@pytest.mark.parametrize("server_layer", LAYERS)
+def test_each_leg_has_the_layer_that_it_asks_for(start, listener, postgres, certs, verified,
+                                                 client_layer, server_layer):
+    one = start(route(verified(postgres.address, record_layer=server_layer),
+                      listener("require", record_layer=client_layer)))
+    sql = "select length(repeat('x', 300000))"
+    assert psql(one.port, sql, **client_cert(certs, None)).stdout == "300000\n"
+    assert layers_of(one) == tuple("library" if layer == "library" else "record"
+                                   for layer in (client_layer, server_layer))
+
+
+def test_tls_1_2_stays_with_openssl(start, listener, postgres, certs):
+    one = start(route({"address": postgres.address}, listener("require")))
+    done = psql(one.port, "select 1", ssl_max_protocol_version="TLSv1.2",
+                **client_cert(certs, None))
+    assert done.stdout == "1\n"
+    assert one.wait_event("tls.handshake.ok")["record_layer"] == "library"
+
+
+def test_record_alone_speaks_no_tls_1_2(start, listener, postgres, certs):
+    one = start(route({"address": postgres.address}, listener("require", record_layer="record")))
+    with pytest.raises(ssl.SSLError, match="(?i)protocol.version"):
+        connect_tls(one.port, certs.client(version=ssl.TLSVersion.TLSv1_2))
+    assert one.wait_event("tls.handshake.failed")["alert_sent"] == "protocol_version"
