@@ -8,7 +8,7 @@
 set -eu
 
 build="gcc g++ libc6-dev make meson ninja-build pkgconf
-       libssl-dev libc-ares-dev libjansson-dev libpcre2-dev libidn-dev libtomlplusplus-dev"
+       libssl-dev libc-ares-dev liburing-dev libjansson-dev libpcre2-dev libidn-dev libtomlplusplus-dev"
 demo="$build openssl util-linux postgresql postgresql-client"
 tests="$demo libcmocka-dev binutils procps iproute2 python3 python3-pytest python3-pytest-xdist
        python3-psycopg python3-psycopg2

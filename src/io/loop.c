@@ -2,8 +2,10 @@
 #include "io/loop_backend.h"
 
 #include "io/loop_epoll.h"
+#include "io/loop_uring.h"
 
 #include <assert.h>
+#include <time.h>
 
 /* A completion often submits the next operation, which is done at once; a few rounds
  * in the same turn save a poll, more would starve the other streams. */
@@ -11,11 +13,14 @@
 
 struct loop *loop_new(enum loop_kind kind, struct failure *why)
 {
-    switch (kind) {
-    case LOOP_EPOLL: return loop_epoll_new(why);
-    }
-    fail(why, FAIL_IO, "no such kind of event loop");
-    return NULL;
+    struct failure refusal = { 0 };
+    struct loop   *loop = NULL;
+
+    if (kind != LOOP_EPOLL)
+        loop = loop_uring_new(&refusal);
+    if (loop == NULL && (loop = loop_epoll_new(why)) != NULL)
+        loop->refusal = refusal;
+    return loop;
 }
 
 void loop_init(struct loop *loop, const struct loop_ops *ops)
@@ -35,6 +40,11 @@ void loop_free(struct loop *loop)
 const char *loop_name(const struct loop *loop)
 {
     return loop->ops->name;
+}
+
+const char *loop_refusal(const struct loop *loop)
+{
+    return failed(&loop->refusal) ? loop->refusal.text : NULL;
 }
 
 uint64_t loop_now_us(const struct loop *loop)
@@ -66,6 +76,16 @@ void loop_wake_up(struct loop *loop, uint64_t now_us, int64_t wall_s)
     atomic_store(&loop->is_asleep, false);
     loop->now_us = now_us;
     loop->wall_s = wall_s;
+}
+
+void loop_wake_up_now(struct loop *loop)
+{
+    struct timespec now, wall;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_REALTIME_COARSE, &wall);
+    loop_wake_up(loop, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000,
+                 wall.tv_sec);
 }
 
 static void run_timers(struct loop *loop)

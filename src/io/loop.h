@@ -32,12 +32,18 @@ struct loop;
 
 /* ---- the loop itself ---- */
 
-enum loop_kind { LOOP_EPOLL };
+enum loop_kind { LOOP_AUTO, LOOP_EPOLL, LOOP_IO_URING };
 
-/* A loop for the calling thread.  NULL with `why` filled where the system says no. */
+/*
+ * A loop for the calling thread, and for no other.  NULL with `why` filled where
+ * the system says no.  LOOP_AUTO and LOOP_IO_URING mean io_uring where the
+ * kernel has all of it that is needed and lets us use it, and else epoll:
+ * loop_refusal() tells why then.
+ */
 struct loop *loop_new(enum loop_kind kind, struct failure *why);
 void loop_free(struct loop *loop); /* every stream, listener and watch is closed already */
-const char *loop_name(const struct loop *loop); /* "epoll" */
+const char *loop_name(const struct loop *loop);    /* "epoll", "io_uring" */
+const char *loop_refusal(const struct loop *loop); /* NULL: none */
 
 void loop_run(struct loop *loop);  /* until loop_stop() */
 void loop_stop(struct loop *loop); /* from a callback: loop_run() returns after this turn */
@@ -161,12 +167,13 @@ struct stream {
     /* the loop's */
     int            fd;
     unsigned       flags;
-    unsigned       registered;
+    unsigned       registered; /* what the backend waits for */
     size_t         receive_limit;
     struct bytes   sending; /* what the kernel has not taken yet */
     int            send_error;
     int            receive_error; /* or that of connecting */
     struct stream *next_done;
+    struct stream *next_wanting;
     void          *backend; /* what a backend keeps beside, if it needs more */
 };
 

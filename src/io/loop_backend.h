@@ -39,10 +39,9 @@ struct loop_stream_ops {
     void (*receive_stop)(struct stream *stream);
     void (*send)(struct stream *stream); /* stream->sending */
     void (*shutdown)(struct stream *stream);
-    void (*close)(struct stream *stream, bool abort);
+    void (*close)(struct stream *stream, bool abort); /* ends in STREAM_DONE_CLOSED */
     /* NULL where there are no addresses of our own */
-    bool (*local_address)(const struct stream *stream,
-                          struct address      *out); /* ends in STREAM_DONE_CLOSED */
+    bool (*local_address)(const struct stream *stream, struct address *out);
 };
 
 struct loop_ops {
@@ -61,7 +60,9 @@ struct loop {
     const struct loop_ops *ops;
     uint64_t               now_us;
     int64_t                wall_s;
+    struct failure         refusal; /* why it is not the kind that was asked for */
     bool                   stopped;
+    size_t                 crowd;   /* how many were ready in the last turn */
     size_t                 streams; /* attached or connected, `closed` not delivered */
     struct timer_queue     timers;
     struct stream         *done; /* completions to deliver, in order */
@@ -82,6 +83,7 @@ void loop_turn(struct loop *loop);
  */
 uint64_t loop_fall_asleep(struct loop *loop);
 void     loop_wake_up(struct loop *loop, uint64_t now_us, int64_t wall_s);
+void     loop_wake_up_now(struct loop *loop); /* by the system's clocks */
 
 /* Whether something is to be done at once: completions or tasks. */
 bool loop_is_busy(struct loop *loop);
@@ -97,6 +99,7 @@ enum stream_flag {
     STREAM_SENDING = 1 << 2,   /* until `sent` is called */
     STREAM_CLOSING = 1 << 3,
     STREAM_STOPPING = 1 << 4, /* receive withdrawn, but the answer may be under way */
+    STREAM_BULK = 1 << 5,     /* the last receive brought a lot */
 
     /* completions that wait for delivery */
     STREAM_DONE_CONNECTED = 1 << 8,
@@ -114,6 +117,9 @@ void stream_done(struct stream *stream, enum stream_flag what);
 
 /* Whether bytes wait to be sent. */
 bool stream_has_unsent(const struct stream *stream);
+
+/* How much a receive may bring now. */
+size_t stream_receive_budget(const struct stream *stream);
 
 /* Tells `received` or `connected` at once; only from within a backend's wait. */
 void stream_received(struct stream *stream, struct bytes data, int error);

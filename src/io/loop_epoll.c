@@ -7,7 +7,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BATCH_MOST        256
@@ -44,8 +43,8 @@ static unsigned events_of(unsigned what)
     return (what & LOOP_READABLE ? EPOLLIN : 0u) | (what & LOOP_WRITABLE ? EPOLLOUT : 0u);
 }
 
-static enum fail on_watch_set(struct loop *loop, struct loop_watch *watch, unsigned what,
-                              struct failure *why)
+enum fail loop_epoll_watch(struct loop *loop, struct loop_watch *watch, unsigned what,
+                           struct failure *why)
 {
     struct loop_epoll *epoll = loop_epoll_of(loop);
     int error = loop_epoll_register(epoll, watch->fd, events_of(watch->what), events_of(what),
@@ -129,7 +128,7 @@ static bool accept_one(struct loop_listener *listener)
     socklen_t            length = sizeof accepted.peer.storage;
 
     accepted.fd = accept4(listener->fd, (struct sockaddr *)accepted.peer.storage, &length,
-                          SOCK_NONBLOCK | SOCK_CLOEXEC);
+                          loop_epoll_of(listener->loop)->accept_flags);
     if (accepted.fd >= 0) {
         accepted.peer.length = length;
         listener->accepted(listener, accepted);
@@ -154,16 +153,6 @@ static void handle_listener(struct loop_epoll *epoll, struct loop_listener *list
 }
 
 /* ---- the turn ---- */
-
-static void tell_time(struct loop *loop)
-{
-    struct timespec now, wall;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    clock_gettime(CLOCK_REALTIME_COARSE, &wall);
-    loop_wake_up(loop, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000,
-                 wall.tv_sec);
-}
 
 static int milliseconds_until(const struct loop *loop, uint64_t wake_us)
 {
@@ -190,20 +179,31 @@ static void handle(struct loop_epoll *epoll, const struct epoll_event *event)
     }
 }
 
-static void on_wait(struct loop *loop)
+void loop_epoll_collect(struct loop_epoll *epoll, int timeout_ms)
 {
-    struct loop_epoll *epoll = loop_epoll_of(loop);
-    int                timeout = milliseconds_until(loop, loop_fall_asleep(loop));
-    int                n = epoll_wait(epoll->epoll_fd, epoll->batch, BATCH_MOST, timeout);
+    int n = epoll_wait(epoll->epoll_fd, epoll->batch, BATCH_MOST, timeout_ms);
 
-    tell_time(loop);
     epoll->batch_len = n > 0 ? (size_t)n : 0;
+}
+
+void loop_epoll_handle(struct loop_epoll *epoll)
+{
     for (epoll->batch_at = 0; epoll->batch_at < epoll->batch_len; epoll->batch_at++)
         handle(epoll, &epoll->batch[epoll->batch_at]);
     epoll->batch_len = 0;
 }
 
-static void on_wake(struct loop *loop)
+static void on_wait(struct loop *loop)
+{
+    struct loop_epoll *epoll = loop_epoll_of(loop);
+
+    loop_epoll_collect(epoll, milliseconds_until(loop, loop_fall_asleep(loop)));
+    loop_wake_up_now(loop);
+    loop->crowd = epoll->batch_len;
+    loop_epoll_handle(epoll);
+}
+
+void loop_epoll_wake(struct loop *loop)
 {
     uint64_t one = 1;
 
@@ -212,39 +212,25 @@ static void on_wake(struct loop *loop)
         assert(errno == EAGAIN);
 }
 
-static void on_free(struct loop *loop)
-{
-    struct loop_epoll *epoll = loop_epoll_of(loop);
-
-    if (epoll->epoll_fd >= 0)
-        close(epoll->epoll_fd);
-    if (epoll->wake_fd >= 0)
-        close(epoll->wake_fd);
-    free(epoll->batch);
-    free(epoll->scratch);
-    free(epoll);
-}
-
-static const struct loop_listener_ops listener_ops = {
+const struct loop_listener_ops loop_epoll_listener_ops = {
     .start = on_listener_start,
     .stop = on_listener_stop,
     .discard = on_discard,
 };
 
-static const struct loop_ops epoll_ops = {
-    .name = "epoll",
-    .free = on_free,
-    .wait = on_wait,
-    .wake = on_wake,
-    .watch = on_watch_set,
-    .listener = &listener_ops,
-    .stream = &loop_epoll_stream_ops,
-};
+/* ---- making and freeing ---- */
 
-static enum fail open_descriptors(struct loop_epoll *epoll, struct failure *why)
+enum fail loop_epoll_open(struct loop_epoll *epoll, const struct loop_ops *ops,
+                          int accept_flags, struct failure *why)
 {
     int error;
 
+    loop_init(&epoll->loop, ops);
+    epoll->accept_flags = accept_flags;
+    epoll->epoll_fd = -1;
+    epoll->wake_fd = -1;
+    if ((epoll->batch = calloc(BATCH_MOST, sizeof *epoll->batch)) == NULL)
+        return fail(why, FAIL_MEMORY, "no memory for an event loop");
     if ((epoll->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) < 0)
         return fail_errno(why, errno, "cannot make an epoll descriptor");
     if ((epoll->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) < 0)
@@ -254,6 +240,34 @@ static enum fail open_descriptors(struct loop_epoll *epoll, struct failure *why)
     return error == 0 ? FAIL_NONE : fail_errno(why, error, "cannot watch an event descriptor");
 }
 
+void loop_epoll_close(struct loop_epoll *epoll)
+{
+    if (epoll->epoll_fd >= 0)
+        close(epoll->epoll_fd);
+    if (epoll->wake_fd >= 0)
+        close(epoll->wake_fd);
+    free(epoll->batch);
+}
+
+static void on_free(struct loop *loop)
+{
+    struct loop_epoll *epoll = loop_epoll_of(loop);
+
+    loop_epoll_close(epoll);
+    free(epoll->scratch);
+    free(epoll);
+}
+
+static const struct loop_ops epoll_ops = {
+    .name = "epoll",
+    .free = on_free,
+    .wait = on_wait,
+    .wake = loop_epoll_wake,
+    .watch = loop_epoll_watch,
+    .listener = &loop_epoll_listener_ops,
+    .stream = &loop_epoll_stream_ops,
+};
+
 struct loop *loop_epoll_new(struct failure *why)
 {
     struct loop_epoll *epoll = calloc(1, sizeof *epoll);
@@ -262,16 +276,12 @@ struct loop *loop_epoll_new(struct failure *why)
         fail(why, FAIL_MEMORY, "no memory for an event loop");
         return NULL;
     }
-    loop_init(&epoll->loop, &epoll_ops);
-    epoll->epoll_fd = -1;
-    epoll->wake_fd = -1;
-    epoll->batch = calloc(BATCH_MOST, sizeof *epoll->batch);
-    epoll->scratch = malloc(LOOP_RECEIVE_MAX);
-    if (epoll->batch == NULL || epoll->scratch == NULL)
+    if (loop_epoll_open(epoll, &epoll_ops, SOCK_NONBLOCK | SOCK_CLOEXEC, why) == FAIL_NONE) {
+        if ((epoll->scratch = malloc(LOOP_RECEIVE_MAX)) != NULL) {
+            loop_wake_up_now(&epoll->loop);
+            return &epoll->loop;
+        }
         fail(why, FAIL_MEMORY, "no memory for an event loop");
-    else if (open_descriptors(epoll, why) == FAIL_NONE) {
-        tell_time(&epoll->loop);
-        return &epoll->loop;
     }
     on_free(&epoll->loop);
     return NULL;

@@ -1,21 +1,11 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "io/loop_epoll.h"
-#include "io/socket.h"
+#include "io/stream_socket.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* One receive brings at most this while other events wait: a small query beside bulk streams
- * took 4 ms behind turns of 256 KiB each, 0.6 ms behind these. */
-#define RECEIVE_SHARED ((size_t)64 * 1024)
-
-#define KEEPALIVE_INTERVAL_S 10u
-#define KEEPALIVE_PROBES     3u
 
 static int set_registered(struct stream *stream, unsigned want)
 {
@@ -42,15 +32,6 @@ static void unregister_unwanted(struct stream *stream)
 
 /* ---- sending ---- */
 
-/* Memory may have run out, of all reasons, and the connection be alive: whoever reads on, for
- * the last words of a peer, must find an end. */
-static void sending_failed(struct stream *stream, int error)
-{
-    shutdown(stream->fd, SHUT_RDWR);
-    stream->send_error = error;
-    stream_done(stream, STREAM_DONE_SENT);
-}
-
 /* Sends what the kernel takes; false when some is left. */
 static bool send_some(struct stream *stream)
 {
@@ -62,7 +43,7 @@ static bool send_some(struct stream *stream)
     if (n < 0 && errno == EAGAIN)
         return false;
     if (n < 0) {
-        sending_failed(stream, errno);
+        stream_socket_send_failed(stream, errno);
         return true;
     }
     bytes_skip(&stream->sending, (size_t)n);
@@ -79,7 +60,7 @@ static void on_send(struct stream *stream)
     if (send_some(stream))
         return;
     if ((error = set_registered(stream, stream->registered | EPOLLOUT)) != 0)
-        sending_failed(stream, error);
+        stream_socket_send_failed(stream, error);
 }
 
 static void handle_writable(struct stream *stream)
@@ -105,23 +86,9 @@ static void on_receive_stop(struct stream *stream)
     stream->flags &= ~(unsigned)STREAM_RECEIVING;
 }
 
-/* A send that found the connection reset has taken the error away, and the next receive
- * reads like an orderly end.  EPIPE says that the peer's end of file came first. */
-static int error_at_end(const struct stream *stream)
-{
-    return stream->send_error == EPIPE ? 0 : stream->send_error;
-}
-
-static size_t receive_budget(const struct loop_epoll *epoll, const struct stream *stream)
-{
-    size_t fair = epoll->batch_len > 1 ? RECEIVE_SHARED : LOOP_RECEIVE_MAX;
-
-    return stream->receive_limit < fair ? stream->receive_limit : fair;
-}
-
 static void receive_some(struct loop_epoll *epoll, struct stream *stream)
 {
-    ssize_t n = recv(stream->fd, epoll->scratch, receive_budget(epoll, stream), 0);
+    ssize_t n = recv(stream->fd, epoll->scratch, stream_receive_budget(stream), 0);
     int     error = n < 0 ? errno : 0;
 
     if (error == EAGAIN || error == EINTR)
@@ -132,18 +99,16 @@ static void receive_some(struct loop_epoll *epoll, struct stream *stream)
     }
     /* the end stays readable for ever */
     set_registered(stream, stream->registered & ~(unsigned)EPOLLIN);
-    stream_received(stream, bytes_of(NULL, 0), n == 0 ? error_at_end(stream) : error);
+    stream_received(stream, bytes_of(NULL, 0),
+                    n == 0 ? stream_socket_error_at_end(stream) : error);
 }
 
 /* ---- connecting ---- */
 
 static void finish_connecting(struct stream *stream)
 {
-    int       error = 0;
-    socklen_t size = sizeof error;
+    int error = stream_socket_connect_error(stream->fd);
 
-    if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-        error = errno;
     /* on success a receive is next: it finds its registration made */
     set_registered(stream, error == 0 ? EPOLLIN : 0u);
     stream_connected(stream, error);
@@ -165,40 +130,13 @@ void loop_epoll_stream_event(struct loop_epoll *epoll, struct stream *stream, un
         receive_some(epoll, stream);
 }
 
-static unsigned smaller(unsigned a, unsigned b)
-{
-    return a < b ? a : b;
-}
-
-static void set_option(int fd, int level, int name, unsigned value)
-{
-    /* refused only where the connection is gone already, which the next operation tells */
-    (void)!setsockopt(fd, level, name, &value, sizeof value);
-}
-
-static void set_options(int fd, const struct stream_options *options)
-{
-    if (options->no_delay)
-        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (options->keepalive_s > 0) {
-        set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-        set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, options->keepalive_s);
-        set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL,
-                   smaller(options->keepalive_s, KEEPALIVE_INTERVAL_S));
-        set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
-    }
-    if (options->user_timeout_ms > 0)
-        set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options->user_timeout_ms);
-}
-
 static enum fail on_attach(struct stream *stream, const struct loop_accepted *accepted,
                            const struct stream_options *options, struct failure *why)
 {
     int error;
 
     stream->fd = accepted->fd;
-    if (!address_is_unix(&accepted->peer))
-        set_options(stream->fd, options);
+    stream_socket_accepted(stream->fd, &accepted->peer, options);
     if ((error = set_registered(stream, EPOLLIN)) != 0) {
         close(stream->fd);
         return fail_errno(why, error, "cannot watch a connection");
@@ -206,62 +144,27 @@ static enum fail on_attach(struct stream *stream, const struct loop_accepted *ac
     return FAIL_NONE;
 }
 
-/* The port is chosen when connecting, so that it need only be unique for that destination:
- * more than 60,000 connections from one address (ip(7), IP_BIND_ADDRESS_NO_PORT). */
-static int bind_source(int fd, const struct address *source, const struct address *to)
-{
-    const struct sockaddr *from =
-        source != NULL ? (const struct sockaddr *)source->storage : NULL;
-
-    if (from == NULL || from->sa_family != ((const struct sockaddr *)to->storage)->sa_family)
-        return 0;
-    set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-    return bind(fd, from, source->length) == 0 ? 0 : errno;
-}
-
 static enum fail on_connect(struct stream *stream, const struct address *address,
                             const struct stream_options *options, struct failure *why)
 {
-    const struct sockaddr *to = (const struct sockaddr *)address->storage;
-    int                    error = 0;
+    int       error;
+    enum fail rc = stream_socket_connect(&stream->fd, &error, address, options, why);
 
-    stream->fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (stream->fd < 0)
-        return fail_errno(why, errno, "cannot make a socket");
-    if (!address_is_unix(address))
-        set_options(stream->fd, options);
-    error = bind_source(stream->fd, options->source, address);
-    if (error == 0 && connect(stream->fd, to, address->length) != 0)
-        error = errno;
-    if (error == EINPROGRESS || error == EINTR) {
-        if ((error = set_registered(stream, EPOLLOUT)) == 0)
-            return FAIL_NONE;
-    }
+    if (rc != FAIL_NONE)
+        return rc;
+    if (error == EINPROGRESS && (error = set_registered(stream, EPOLLOUT)) == 0)
+        return FAIL_NONE;
     stream->receive_error = error;
     stream_done(stream, STREAM_DONE_CONNECTED);
     return FAIL_NONE;
 }
 
-static bool local_address(const struct stream *stream, struct address *out)
-{
-    struct failure ignored = { 0 };
-
-    return socket_local_address(stream->fd, out, &ignored) == FAIL_NONE;
-}
-
 /* ---- ending ---- */
-
-static void on_shutdown(struct stream *stream)
-{
-    shutdown(stream->fd, SHUT_WR); /* fails only where the connection is gone */
-}
 
 static void on_close(struct stream *stream, bool abort)
 {
-    struct linger linger = { .l_onoff = 1, .l_linger = 0 };
-
     if (abort)
-        (void)!setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+        stream_socket_will_reset(stream->fd);
     /* close() alone leaves it registered while a child that is about to exec holds a copy */
     set_registered(stream, 0);
     close(stream->fd);
@@ -272,10 +175,10 @@ static void on_close(struct stream *stream, bool abort)
 const struct loop_stream_ops loop_epoll_stream_ops = {
     .attach = on_attach,
     .connect = on_connect,
-    .local_address = local_address,
+    .local_address = stream_socket_local_address,
     .receive = on_receive,
     .receive_stop = on_receive_stop,
     .send = on_send,
-    .shutdown = on_shutdown,
+    .shutdown = stream_socket_shutdown,
     .close = on_close,
 };

@@ -203,13 +203,13 @@ static void tasks_come_from_other_threads(struct rig *rig)
             tasks[t][i] = (struct counted){ .task.run = run_counted, .order = &ran };
         posters[t] = (struct poster){ .rig = rig, .tasks = tasks[t] };
         pthread_create(&threads[t], NULL, post_all, &posters[t]);
-        if (!rig->backend->is_epoll) /* a virtual clock does not wait for anybody */
+        if (!rig->backend->is_real) /* a virtual clock does not wait for anybody */
             pthread_join(threads[t], NULL);
         else
             usleep(100);
     }
     until(rig, ran == 2 * POSTS);
-    for (unsigned t = 0; rig->backend->is_epoll && t < 2; t++)
+    for (unsigned t = 0; rig->backend->is_real && t < 2; t++)
         pthread_join(threads[t], NULL);
     for (unsigned i = 1; i < POSTS; i++)
         assert_true(tasks[0][i].place > tasks[0][i - 1].place);
@@ -263,7 +263,7 @@ static void watcher_init(struct watcher *watcher, struct rig *rig)
     static int sim_fd = 50;
     int        ends[2] = { sim_fd++, -1 };
 
-    if (rig->backend->is_epoll)
+    if (rig->backend->is_real)
         assert_int_equal(pipe(ends), 0);
     *watcher = (struct watcher){ .watch = { .ready = on_ready, .fd = ends[0] },
                                  .rig = rig,
@@ -272,7 +272,7 @@ static void watcher_init(struct watcher *watcher, struct rig *rig)
 
 static void make_readable(struct watcher *watcher)
 {
-    if (watcher->rig->backend->is_epoll)
+    if (watcher->rig->backend->is_real)
         assert_int_equal(write(watcher->write_fd, "x", 1), 1);
     else
         sim_set_ready(watcher->rig->loop, watcher->watch.fd, LOOP_READABLE);
@@ -280,7 +280,7 @@ static void make_readable(struct watcher *watcher)
 
 static void watcher_fini(struct watcher *watcher, int fd)
 {
-    if (!watcher->rig->backend->is_epoll) {
+    if (!watcher->rig->backend->is_real) {
         sim_set_ready(watcher->rig->loop, fd, 0);
         return;
     }

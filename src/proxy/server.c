@@ -82,14 +82,49 @@ void server_free(struct server *server)
 
 /* ---- log lines ---- */
 
-static void log_start(const struct server *server)
+static const struct loop *worker_loop(const struct server *server, unsigned index)
+{
+    return server->posts[index].station.worker.loop;
+}
+
+/* The first of the workers that has not the loop it was to have, or else the first. */
+static const struct loop *telling_loop(const struct server *server)
+{
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        if (loop_refusal(worker_loop(server, i)) != NULL)
+            return worker_loop(server, i);
+    }
+    return worker_loop(server, 0);
+}
+
+static void log_refused_loops(const struct server *server)
 {
     struct log_line line;
+
+    if (server->generation->settings->event_loop != LOOP_IO_URING)
+        return;
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        const char *refusal = loop_refusal(worker_loop(server, i));
+
+        if (refusal != NULL && log_begin(&line, server->log, EVENT_EVENT_LOOP_REFUSED)) {
+            log_number(&line, "worker", i);
+            log_text(&line, "event_loop", loop_name(worker_loop(server, i)));
+            log_text(&line, "reason", refusal);
+            log_end(&line);
+        }
+    }
+}
+
+static void log_start(const struct server *server)
+{
+    const struct loop *loop = telling_loop(server);
+    struct log_line    line;
 
     if (log_begin(&line, server->log, EVENT_PROXY_START)) {
         log_text(&line, "version", PGTLS_VERSION);
         log_text(&line, "tls_library", tls_library_version());
-        log_text(&line, "event_loop", loop_name(server->control));
+        log_text(&line, "event_loop", loop_name(loop));
+        log_text(&line, "event_loop_reason", loop_refusal(loop));
         log_number(&line, "workers", server->worker_count);
         log_number(&line, "routes", server->generation->settings->route_count);
         log_text(&line, "config", server->source->file);
@@ -205,6 +240,7 @@ static enum fail serve(struct server *server, struct failure *why)
         rc = start_post(server, i, why);
     if (rc == FAIL_NONE) {
         log_start(server);
+        log_refused_loops(server);
         server_log_listeners(server);
         rc = server_watch_files(server, why);
     }
@@ -225,7 +261,7 @@ enum fail server_run(struct server *server, struct failure *why)
 
     server->signals.stop_requested = on_stop_signal;
     server->signals.reload_requested = on_reload_signal;
-    server->control = loop_new((enum loop_kind)server->generation->settings->event_loop, why);
+    server->control = loop_new(LOOP_EPOLL, why); /* it has little to do */
     if (server->control == NULL)
         return why->kind;
     rc = signals_start(&server->signals, server->control, why);

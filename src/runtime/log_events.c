@@ -7,6 +7,9 @@ static const struct log_event_row rows[EVENT_COUNT] = {
     [EVENT_PROXY_START] = { "proxy.start", LOG_INFO,
                             "The program starts; says version, workers and routes." },
     [EVENT_PROXY_STOP] = { "proxy.stop", LOG_INFO, "The program ends." },
+    [EVENT_EVENT_LOOP_REFUSED] = { "event_loop.refused", LOG_WARN,
+                                   "The configuration asks for io_uring; a worker cannot have "
+                                   "it and uses epoll." },
     [EVENT_LISTENER_READY] = { "listener.ready", LOG_INFO, "A listener accepts connections." },
     [EVENT_LISTENER_PAUSED] = { "listener.paused", LOG_WARN,
                                 "Descriptors or memory ran out; accepting pauses and resumes "

@@ -15,7 +15,8 @@
  *         rig_close(rig, &client, &server);
  *     }
  *
- * rig_run() runs a table of such functions on every backend.
+ * rig_run() runs a table of such functions on every backend, io_uring where the
+ * system gives it.
  */
 #ifndef PGTLS_HARNESS_LOOP_RIG_H
 #define PGTLS_HARNESS_LOOP_RIG_H
@@ -27,12 +28,13 @@ struct rig;
 struct rig_test;
 
 struct rig_backend {
-    const char *name;
-    bool        is_epoll;
-    bool        is_unix;
-    bool        is_late;
-    bool        is_cut;
-    uint64_t    seed;
+    const char    *name;
+    bool           is_real; /* a loop of the kernel's, not the simulation */
+    enum loop_kind kind;    /* of a real one */
+    bool           is_unix;
+    bool           is_late;
+    bool           is_cut;
+    uint64_t       seed;
 };
 
 struct end {
@@ -108,7 +110,9 @@ struct rig_test {
 int rig_run(const struct rig_test *tests, size_t count,
             bool (*wanted)(const struct rig_backend *backend));
 
+bool rig_is_real(const struct rig_backend *backend);
 bool rig_is_epoll(const struct rig_backend *backend);
+bool rig_is_io_uring(const struct rig_backend *backend);
 bool rig_is_sim(const struct rig_backend *backend);
 
 #endif

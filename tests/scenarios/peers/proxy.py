@@ -54,7 +54,8 @@ class Proxy:
     def __init__(self, folder, routes, env=None, **top):
         self.config = os.path.join(folder, "pgtls.toml")
         self.routes = routes
-        self.top = {"log_level": "debug", "log_format": "json", "workers": 1, **top}
+        self.top = {"log_level": "debug", "log_format": "json", "workers": 1,
+                    "event_loop": os.environ.get("PGTLS_EVENT_LOOP"), **top}
         self.lines = []
         self.events = []
         self.changed = threading.Condition()

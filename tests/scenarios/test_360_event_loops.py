@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: PostgreSQL
+"""io_uring where it can be had, epoll where not, and the log says why.
+
+The other scenarios run on what PGTLS_EVENT_LOOP says, by default on io_uring.
+"""
+import glob
+import os
+
+import pytest
+
+from peers.libpq import psql
+from peers.proxy import program, route, run
+
+RINGS = "anon_inode:[io_uring]"
+
+
+def descriptors(proxy):
+    return [os.readlink(link) for link in glob.glob(f"/proc/{proxy.process.pid}/fd/*")]
+
+
+@pytest.fixture
+def io_uring():
+    """Left out where this machine has none: then `pgtls version` says why."""
+    if "io_uring," not in run("version").stdout:
+        pytest.skip(run("version").stdout)
+
+
+@pytest.fixture
+def without_locked_memory(folder, monkeypatch):
+    """The program may lock no memory, which a ring counts as."""
+    if os.geteuid() == 0:
+        words = "prlimit --memlock=0:0 setpriv --bounding-set=-ipc_lock"
+    else:
+        words = "prlimit --memlock=0:0"
+    wrapper = os.path.join(folder, "limited")
+    with open(wrapper, "w", encoding="utf-8") as out:
+        out.write(f"#!/bin/sh\nexec {words} {program()} \"$@\"\n")
+    os.chmod(wrapper, 0o755)
+    monkeypatch.setenv("PGTLS_PROGRAM", wrapper)
+
+
+@pytest.mark.parametrize("kind", ["auto", "io_uring"])
+def test_every_worker_has_a_ring_where_the_kernel_gives_it(io_uring, start, postgres_clear, kind):
+    one = start(route({"address": postgres_clear.address}), event_loop=kind, workers=2)
+    begun = one.wait_event("proxy.start")
+    assert begun["event_loop"] == "io_uring" and "event_loop_reason" not in begun
+    assert descriptors(one).count(RINGS) == 2
+    assert psql(one.port).stdout.strip() == "1"
+    assert not one.find("event_loop.refused")
+
+
+def test_epoll_serves_where_no_memory_may_be_locked(io_uring, without_locked_memory, start,
+                                                    postgres_clear):
+    one = start(route({"address": postgres_clear.address}), event_loop="auto", workers=2)
+    begun = one.wait_event("proxy.start")
+    assert begun["event_loop"] == "epoll" and "RLIMIT_MEMLOCK" in begun["event_loop_reason"]
+    assert RINGS not in descriptors(one)
+    assert psql(one.port).stdout.strip() == "1"
+    assert not one.find("event_loop.refused")       # it was not asked for by name
+
+
+def test_a_ring_asked_for_by_name_that_cannot_be_had_is_a_warning(io_uring, without_locked_memory,
+                                                                  start, postgres_clear):
+    one = start(route({"address": postgres_clear.address}), event_loop="io_uring", workers=2)
+    refused = one.wait_count("event_loop.refused", 2)
+    assert sorted(line["worker"] for line in refused) == [0, 1]
+    assert all(line["level"] == "warn" and line["event_loop"] == "epoll"
+               and "RLIMIT_MEMLOCK" in line["reason"] for line in refused)
+    assert psql(one.port).stdout.strip() == "1"
+
+
+def test_the_version_tells_the_event_loops(io_uring, without_locked_memory):
+    assert "event loops  epoll (io_uring: RLIMIT_MEMLOCK is too low" in run("version").stdout
