@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <openssl/bio.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -145,6 +146,39 @@ static char *alternative_names_text(X509 *certificate)
     return certificate_copy_text(all);
 }
 
+static char *key_text(X509 *certificate)
+{
+    const EVP_PKEY *key = X509_get0_pubkey(certificate);
+    const char     *kind = key != NULL ? EVP_PKEY_get0_type_name(key) : NULL;
+    const char     *curve = NULL;
+    char            group[64], text[128];
+
+    if (kind == NULL)
+        return certificate_copy_text("unknown");
+    if (EVP_PKEY_is_a(key, "EC") &&
+        EVP_PKEY_get_group_name(key, group, sizeof group, NULL) == 1 &&
+        (curve = EC_curve_nid2nist(OBJ_sn2nid(group))) == NULL)
+        curve = group;
+    if (curve != NULL)
+        snprintf(text, sizeof text, "%s %s", kind, curve);
+    else if (EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS"))
+        snprintf(text, sizeof text, "%s %d", kind, EVP_PKEY_get_bits(key));
+    else
+        snprintf(text, sizeof text, "%s", kind);
+    return certificate_copy_text(text);
+}
+
+const char *certificate_date(int64_t seconds, char out[static CERTIFICATE_DATE])
+{
+    time_t    at = (time_t)seconds;
+    struct tm utc;
+
+    gmtime_r(&at, &utc);
+    if (strftime(out, CERTIFICATE_DATE, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+        *out = '\0';
+    return out;
+}
+
 int64_t certificate_seconds(const ASN1_TIME *date)
 {
     struct tm parts;
@@ -161,13 +195,14 @@ enum fail certificate_facts_init(struct certificate_facts *out, X509 *certificat
         .serial = serial_text(X509_get0_serialNumber(certificate)),
         .fingerprint = fingerprint_text(certificate),
         .names = alternative_names_text(certificate),
+        .key = key_text(certificate),
         .not_before = certificate_seconds(X509_get0_notBefore(certificate)),
         .not_after = certificate_seconds(X509_get0_notAfter(certificate)),
     };
 
     ERR_clear_error();
     if (facts.subject == NULL || facts.issuer == NULL || facts.serial == NULL ||
-        facts.fingerprint == NULL || facts.names == NULL) {
+        facts.fingerprint == NULL || facts.names == NULL || facts.key == NULL) {
         certificate_facts_fini(&facts);
         return fail(why, FAIL_MEMORY, "out of memory");
     }
@@ -182,6 +217,7 @@ void certificate_facts_fini(struct certificate_facts *facts)
     free(facts->serial);
     free(facts->fingerprint);
     free(facts->names);
+    free(facts->key);
     *facts = (struct certificate_facts){ 0 };
 }
 

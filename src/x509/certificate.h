@@ -20,6 +20,7 @@ struct certificate_facts {
     char   *serial;      /* hexadecimal, lower case, no separators */
     char   *fingerprint; /* SHA-256 of the DER, hexadecimal */
     char   *names;       /* "DNS:a, IP:10.0.0.1"; "" where there are none */
+    char   *key;         /* "EC P-256", "RSA 2048", "ED25519" */
     int64_t not_before;  /* seconds since 1970 */
     int64_t not_after;
 };
@@ -28,6 +29,10 @@ struct certificate_facts {
 enum fail certificate_facts_init(struct certificate_facts *out, struct x509_st *certificate,
                                  struct failure *why) WARN_UNUSED;
 void      certificate_facts_fini(struct certificate_facts *facts); /* all-zero is fine */
+
+#define CERTIFICATE_DATE 24
+/* "2026-12-01T00:00:00Z"; returns `out`. */
+const char *certificate_date(int64_t seconds, char out[static CERTIFICATE_DATE]);
 
 /* Whole days until `not_after`; negative once it has passed. */
 int64_t certificate_days_left(int64_t not_after, int64_t now);

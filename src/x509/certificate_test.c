@@ -27,6 +27,7 @@ static void facts_tell_names_dates_and_a_serial_that_can_be_searched_for(void **
     assert_string_equal(facts.serial, "0abcdef012");
     assert_string_equal(facts.names, "DNS:db, IP:10.0.0.5, IP:::1, email:a@b, URI:urn:x");
     assert_int_equal(strlen(facts.fingerprint), 64);
+    assert_string_equal(facts.key, "EC P-256");
     assert_int_equal(facts.not_before, 1000000000);
     assert_int_equal(facts.not_after, 2000000000);
     certificate_facts_fini(&facts);
@@ -99,6 +100,35 @@ static bool has(const struct cert *cert, const char *name)
     return certificate_has_common_name(cert->x509, name);
 }
 
+static void keys_are_named(void **state)
+{
+    static const struct {
+        struct cert_spec spec;
+        const char      *key;
+    } cases[] = { { { .common_name = "a", .is_rsa = true }, "RSA 2048" },
+                  { { .common_name = "a", .is_weak = true }, "RSA 1024" },
+                  { { .common_name = "a" }, "EC P-256" } };
+
+    for (size_t i = 0; i < 3; i++) {
+        struct cert              cert = cert_make(&cases[i].spec, NULL);
+        struct certificate_facts facts;
+
+        assert_int_equal(certificate_facts_init(&facts, cert.x509, NULL), FAIL_NONE);
+        assert_string_equal(facts.key, cases[i].key);
+        certificate_facts_fini(&facts);
+        cert_free(&cert);
+    }
+}
+
+static void dates_are_written_in_utc(void **state)
+{
+    char text[CERTIFICATE_DATE];
+
+    assert_string_equal(certificate_date(1750000000, text), "2025-06-15T15:06:40Z");
+    assert_string_equal(certificate_date(0, text), "1970-01-01T00:00:00Z");
+    assert_string_equal(certificate_date(INT64_C(253402300799), text), "9999-12-31T23:59:59Z");
+}
+
 static void a_login_name_is_compared_byte_for_byte(void **state)
 {
     struct cert alice = cert_make(&(struct cert_spec){ .common_name = "alice" }, NULL);
@@ -157,6 +187,8 @@ int main(void)
         cmocka_unit_test(text_of_a_peer_is_escaped_and_bounded),
         cmocka_unit_test(a_thousand_names_are_cut_short),
         cmocka_unit_test(facts_fail_cleanly_when_memory_runs_out),
+        cmocka_unit_test(keys_are_named),
+        cmocka_unit_test(dates_are_written_in_utc),
         cmocka_unit_test(a_login_name_is_compared_byte_for_byte),
         cmocka_unit_test(a_login_name_needs_exactly_one_common_name_without_a_nul),
         cmocka_unit_test(the_common_name_for_messages_is_escaped),

@@ -4,6 +4,7 @@
 #include "x509/certificate.h"
 #include "x509/name_match.h"
 #include "x509/pem_file.h"
+#include "x509/trust.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -20,6 +21,7 @@ struct identity {
     unsigned char            *der;
     int                       der_len;
     struct endpoint_hash      endpoint;
+    char                     *file;
 };
 
 static enum fail check_key(const struct identity *id, const struct identity_files *files,
@@ -85,6 +87,8 @@ static enum fail load(struct identity *id, const struct identity_files *files,
     if ((rc = load_facts(id, why)) != FAIL_NONE)
         return rc;
     endpoint_hash_make(&id->endpoint, id->leaf);
+    if ((id->file = certificate_copy_text(files->cert)) == NULL)
+        return fail(why, FAIL_MEMORY, "out of memory");
     if ((id->der_len = i2d_X509(id->leaf, &id->der)) <= 0)
         return fail(why, FAIL_MEMORY, "out of memory");
     return FAIL_NONE;
@@ -99,6 +103,7 @@ static void identity_free(struct identity *id)
     pem_file_free_certificates(id->intermediates);
     EVP_PKEY_free(id->key);
     OPENSSL_free(id->der);
+    free(id->file);
     free(id);
 }
 
@@ -140,6 +145,55 @@ const struct certificate_facts *identity_facts(const struct identity *identity)
 const struct certificate_facts *identity_chain_facts(const struct identity *identity, size_t n)
 {
     return &identity->facts[n];
+}
+
+const char *identity_file(const struct identity *identity)
+{
+    return identity->file;
+}
+
+static bool is_root(X509 *certificate)
+{
+    return X509_NAME_cmp(X509_get_subject_name(certificate),
+                         X509_get_issuer_name(certificate)) == 0;
+}
+
+static X509 *last_of(const struct identity *identity)
+{
+    int above = sk_X509_num(identity->intermediates);
+
+    return above > 0 ? sk_X509_value(identity->intermediates, above - 1) : identity->leaf;
+}
+
+/* The issuer of the last certificate, or NULL; the caller's. */
+static X509 *find_issuer(const struct identity *identity, const struct trust *known)
+{
+    X509_STORE     *store = trust_new_store(known, NULL);
+    X509_STORE_CTX *context = X509_STORE_CTX_new();
+    X509           *issuer = NULL;
+
+    if (store != NULL && context != NULL &&
+        X509_STORE_CTX_init(context, store, last_of(identity), NULL) == 1 &&
+        X509_STORE_CTX_get1_issuer(&issuer, context, last_of(identity)) != 1)
+        issuer = NULL;
+    X509_STORE_CTX_free(context);
+    X509_STORE_free(store);
+    ERR_clear_error();
+    return issuer;
+}
+
+enum identity_end identity_end(const struct identity *identity, const struct trust *known)
+{
+    enum identity_end end = IDENTITY_ENDS_UNKNOWN;
+    X509             *issuer;
+
+    if (is_root(last_of(identity)))
+        return IDENTITY_ENDS_AT_ROOT;
+    issuer = find_issuer(identity, known);
+    if (issuer != NULL)
+        end = is_root(issuer) ? IDENTITY_ENDS_AT_ROOT : IDENTITY_LACKS_ITS_LINK;
+    X509_free(issuer);
+    return end;
 }
 
 bool identity_covers_name(const struct identity *identity, const char *host)

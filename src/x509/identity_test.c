@@ -5,6 +5,7 @@
 #include "harness/certs.h"
 #include "harness/check.h"
 #include "x509/certificate.h"
+#include "x509/trust.h"
 
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
@@ -485,6 +486,48 @@ static void loading_fails_cleanly_when_memory_runs_out(void **state)
     assert_true(n > 5 && n < 100);
 }
 
+static enum identity_end end_of(const char *cert, const char *key, const char *store)
+{
+    struct failure   why = { 0 };
+    struct identity *id =
+        identity_load(&(struct identity_files){ .cert = cert, .key = key }, &why);
+    struct trust     *known = trust_load(store, &why);
+    enum identity_end end;
+
+    assert_non_null(id);
+    assert_non_null(known);
+    assert_string_equal(identity_file(id), cert);
+    assert_string_equal(trust_source(known), store);
+    end = identity_end(id, known);
+    identity_release(id);
+    trust_release(known);
+    return end;
+}
+
+static void a_chain_ends_at_a_root_or_lacks_a_link(void **state)
+{
+    struct files *f = &files;
+    char         *root =
+        certs_write_chain(f->dir, "root.crt", (const struct cert *[]){ &f->root, NULL });
+    char *both = certs_write_chain(f->dir, "both.crt",
+                                   (const struct cert *[]){ &f->root, &f->issuing, NULL });
+    char *two = certs_write_chain(f->dir, "two.crt",
+                                  (const struct cert *[]){ &f->leaf, &f->issuing, NULL });
+    char *own =
+        certs_write_chain(f->dir, "own.crt", (const struct cert *[]){ &f->other, NULL });
+
+    assert_int_equal(end_of(f->cert, f->key, root), IDENTITY_ENDS_UNKNOWN);
+    assert_int_equal(end_of(f->cert, f->key, both), IDENTITY_LACKS_ITS_LINK);
+    assert_int_equal(end_of(two, f->key, root), IDENTITY_ENDS_AT_ROOT);
+    assert_int_equal(end_of(two, f->key, own), IDENTITY_ENDS_UNKNOWN);
+    assert_int_equal(end_of(f->chain, f->key, own), IDENTITY_ENDS_AT_ROOT);
+    assert_int_equal(end_of(own, f->other_key, root), IDENTITY_ENDS_AT_ROOT);
+    free(root);
+    free(both);
+    free(two);
+    free(own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -506,6 +549,7 @@ int main(void)
         cmocka_unit_test(what_is_not_a_regular_file_is_refused_without_waiting),
         cmocka_unit_test(missing_empty_and_foreign_files_are_told_apart),
         cmocka_unit_test(a_file_cut_anywhere_is_refused),
+        cmocka_unit_test(a_chain_ends_at_a_root_or_lacks_a_link),
         cmocka_unit_test(loading_fails_cleanly_when_memory_runs_out),
     };
 

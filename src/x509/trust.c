@@ -20,6 +20,7 @@ struct trust {
     struct certificate_facts *facts;
     struct crl_list          *crls; /* NULL: none */
     uint8_t                   digest[32];
+    char                     *file;
 };
 
 static const char *setting_or(const char *variable, const char *preset)
@@ -91,6 +92,8 @@ static enum fail load(struct trust *trust, const struct trust_files *files, stru
 {
     enum fail rc = load_bundle(trust, files->file, why);
 
+    if (rc == FAIL_NONE && (trust->file = certificate_copy_text(files->file)) == NULL)
+        rc = fail(why, FAIL_MEMORY, "out of memory");
     if (rc != FAIL_NONE)
         return rc;
     if ((files->crl_file != NULL || files->crl_dir != NULL) &&
@@ -106,6 +109,7 @@ static void trust_free(struct trust *trust)
     free(trust->facts);
     pem_file_free_certificates(trust->certificates);
     crl_list_free(trust->crls);
+    free(trust->file);
     free(trust);
 }
 
@@ -139,6 +143,11 @@ void trust_release(struct trust *trust)
 {
     if (trust != NULL && atomic_fetch_sub(&trust->holders, 1) == 1)
         trust_free(trust);
+}
+
+const char *trust_source(const struct trust *trust)
+{
+    return trust->file;
 }
 
 bool trust_is_system(const struct trust *trust)

@@ -29,8 +29,9 @@ struct trust *trust_load(const char *file, struct failure *why);
 struct trust *trust_hold(struct trust *trust);
 void          trust_release(struct trust *trust); /* NULL is fine */
 
-size_t trust_count(const struct trust *trust); /* certificates in it; 0 for the system's */
-bool   trust_is_system(const struct trust *trust);
+size_t      trust_count(const struct trust *trust); /* certificates in it; 0 for the system's */
+const char *trust_source(const struct trust *trust); /* or TRUST_SYSTEM */
+bool        trust_is_system(const struct trust *trust);
 
 struct certificate_facts;
 /* Facts of the n-th certificate, borrowed. */
