@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "proxy/generation.h"
 
-void describe_generation(const struct generation *generation, struct buf *report);
+/* Routes, and a table of everything that they loaded.  False when out of memory. */
+bool describe_generation(const struct generation *generation, struct buf *report);
 
 #endif

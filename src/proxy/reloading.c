@@ -106,45 +106,6 @@ static bool replace(struct server *server, struct generation *next,
     return false;
 }
 
-/* ---- what is logged ---- */
-
-/* Every problem is a line. */
-static void log_problems(struct server *server, enum log_event event, const char *cause,
-                         const struct conf_problems *problems)
-{
-    struct log_line line;
-
-    for (size_t i = 0; i < problems->count; i++)
-        if (log_begin(&line, server->log, event)) {
-            log_text(&line, "cause", cause);
-            log_text(&line, "reason", problems->items[i].text);
-            if (event == EVENT_RELOAD_FAILED)
-                log_number(&line, "failures", server->failed_reloads);
-            log_end(&line);
-        }
-}
-
-static void log_failed(struct server *server, const char *cause,
-                       const struct conf_problems *problems)
-{
-    server->failed_reloads++;
-    log_problems(server, EVENT_RELOAD_FAILED, cause, problems);
-}
-
-static void log_done(struct server *server, const char *cause,
-                     const struct conf_problems *problems)
-{
-    struct log_line line;
-
-    log_problems(server, EVENT_RELOAD_WARNING, cause, problems);
-    if (!log_begin(&line, server->log, EVENT_RELOAD_OK))
-        return;
-    log_text(&line, "cause", cause);
-    log_number(&line, "generation", server->generation->number);
-    log_number(&line, "routes", server->generation->settings->route_count);
-    log_end(&line);
-}
-
 /* ---- files that change ---- */
 
 static void on_changed(void *owner)
@@ -165,45 +126,55 @@ static void on_blind(void *owner, const struct failure *why)
     }
 }
 
-/* Those of the generation that is served since now. */
-static enum fail watch_served(struct server *server, struct failure *why)
+/* The generation that is served since now. */
+static enum fail look_after(struct server *server, struct failure *why)
 {
-    const struct generation *served = server->generation;
-    uint64_t                 interval_us = settings_refresh_interval_us(served->settings);
+    struct generation *served = server->generation;
+    uint64_t           interval_us = settings_refresh_interval_us(served->settings);
 
     renewal_rest(&server->renewal, interval_us);
+    if (!expiry_set(server->expiry, served))
+        return fail(why, FAIL_MEMORY, "out of memory");
     return file_watch_set(server->watch, &served->files, interval_us, served->digest, why);
 }
 
-static void watch_again(struct server *server)
+/* The generation is served all the same. */
+static void look_after_or_say(struct server *server)
 {
     struct failure why = { 0 };
 
-    if (watch_served(server, &why) != FAIL_NONE)
+    if (look_after(server, &why) != FAIL_NONE)
         on_blind(server, &why);
+}
+
+static bool try_renewal(struct server *server, struct conf_problems *problems)
+{
+    struct generation *next = generation_renew(server->generation, problems);
+
+    return next != NULL && replace(server, next, problems);
 }
 
 static bool attempt_renewal(struct renewal *renewal, struct conf_problems *problems)
 {
     struct server     *server = container_of(renewal, struct server, renewal);
-    struct generation *next;
+    struct generation *before = generation_hold(server->generation);
+    bool               is_over = server->stop_requests > 0;
+    bool               is_done = !is_over && try_renewal(server, problems);
 
-    if (server->stop_requests > 0)
-        return true;
-    next = generation_renew(server->generation, problems);
-    if (next == NULL || !replace(server, next, problems))
-        return false;
-    log_done(server, "files", problems);
-    watch_again(server);
-    return true;
+    if (is_done) {
+        server_log_done(server, before, "files", problems);
+        look_after_or_say(server);
+    }
+    generation_release(before);
+    return is_over || is_done;
 }
 
 static void tell_renewal(struct renewal *renewal, const struct conf_problems *problems)
 {
-    log_failed(container_of(renewal, struct server, renewal), "files", problems);
+    server_log_failed(container_of(renewal, struct server, renewal), "files", problems);
 }
 
-enum fail server_watch_files(struct server *server, struct failure *why)
+enum fail server_look_after_files(struct server *server, struct failure *why)
 {
     static const struct file_watch_events events = { .changed = on_changed, .blind = on_blind };
 
@@ -211,16 +182,17 @@ enum fail server_watch_files(struct server *server, struct failure *why)
     server->renewal.tell = tell_renewal;
     renewal_init(&server->renewal, server->control);
     server->watch = file_watch_new(server->control, &events, server);
-    if (server->watch == NULL)
+    server->expiry = expiry_new(server->control, server->log);
+    if (server->watch == NULL || server->expiry == NULL)
         return fail(why, FAIL_MEMORY, "out of memory");
-    return watch_served(server, why);
+    return look_after(server, why);
 }
 
-void server_watch_no_files(struct server *server)
+void server_forget_files(struct server *server)
 {
     renewal_fini(&server->renewal);
     file_watch_free(server->watch);
-    server->watch = NULL;
+    expiry_free(server->expiry);
 }
 
 /* ---- SIGHUP ---- */
@@ -254,14 +226,16 @@ static void reopen_log(struct server *server)
 void server_reload(struct server *server)
 {
     struct conf_problems problems = { .file = server->source->file };
+    struct generation   *before = generation_hold(server->generation);
     bool                 is_done = try_reload(server, &problems);
 
     reopen_log(server);
     if (is_done) {
-        log_done(server, "signal", &problems);
+        server_log_done(server, before, "signal", &problems);
         server_log_listeners(server);
-        watch_again(server);
+        look_after_or_say(server);
     } else
-        log_failed(server, "signal", &problems);
+        server_log_failed(server, "signal", &problems);
+    generation_release(before);
     conf_problems_fini(&problems);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: PostgreSQL */
+#include "proxy/advice.h"
 #include "proxy/describe.h"
 #include "proxy/launch.h"
 #include "proxy/server_parts.h"
 #include "tls/context.h"
+#include "x509/certificate.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +14,16 @@ bool server_check(const struct settings_source *source, struct conf_problems *pr
                   struct buf *report)
 {
     struct generation *generation = launch_check(source, problems);
+    bool               is_described;
 
     if (generation == NULL)
         return false;
-    describe_generation(generation, report);
+    advice_give(generation, problems);
+    is_described = describe_generation(generation, report);
+    if (!is_described)
+        conf_problem_add(problems, false, 0, "out of memory");
     generation_release(generation);
-    return true;
+    return is_described;
 }
 
 /* ---- the beginning ---- */
@@ -132,6 +138,19 @@ static void log_start(const struct server *server)
     }
 }
 
+static void put_own_certificate(struct log_line *line, const struct route *route)
+{
+    const struct identity *identity = route != NULL && route->client_policy != NULL
+                                          ? tls_policy_options(route->client_policy)->identity
+                                          : NULL;
+    char                   date[CERTIFICATE_DATE];
+
+    if (identity == NULL)
+        return;
+    log_text(line, "serial", identity_facts(identity)->serial);
+    log_text(line, "not_after", certificate_date(identity_facts(identity)->not_after, date));
+}
+
 void server_log_listeners(const struct server *server)
 {
     for (size_t i = 0; i < server->listening->count; i++) {
@@ -145,6 +164,7 @@ void server_log_listeners(const struct server *server)
             log_text(&line, "route", settings->name);
             log_text(&line, "address", address);
             log_text(&line, "sslmode", sslmode_name((enum sslmode)settings->listener.sslmode));
+            put_own_certificate(&line, generation_route(server->generation, settings->name));
             log_text(&line, "backend", settings->backend.addresses.items[0]);
             log_text(&line, "backend_sslmode",
                      sslmode_name((enum sslmode)settings->backend.sslmode));
@@ -242,13 +262,13 @@ static enum fail serve(struct server *server, struct failure *why)
         log_start(server);
         log_refused_loops(server);
         server_log_listeners(server);
-        rc = server_watch_files(server, why);
+        rc = server_look_after_files(server, why);
     }
     if (rc == FAIL_NONE) {
         loop_run(server->control);
         server_log_simple(server, EVENT_PROXY_STOP, "", NULL);
     }
-    server_watch_no_files(server);
+    server_forget_files(server);
     for (unsigned i = 0; i < server->worker_count; i++)
         station_end(&server->posts[i].station);
     free(server->posts);

@@ -444,6 +444,14 @@ void log_number(struct log_line *line, const char *key, uint64_t value)
     append_pair(line, key, digits, (size_t)n);
 }
 
+void log_integer(struct log_line *line, const char *key, int64_t value)
+{
+    char digits[24];
+    int  n = snprintf(digits, sizeof digits, "%lld", (long long)value);
+
+    append_pair(line, key, digits, (size_t)n);
+}
+
 void log_flag(struct log_line *line, const char *key, bool value)
 {
     append_pair(line, key, value ? "true" : "false", value ? 4 : 5);

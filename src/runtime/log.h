@@ -38,6 +38,7 @@ enum log_event {
     EVENT_BACKEND_CONNECT_FAILED,
     EVENT_CANCEL,
     EVENT_LIMIT_REACHED,
+    EVENT_CERTIFICATE_EXPIRING,
     EVENT_CHANNEL_BINDING,
     EVENT_ROUTE_FAILED,
     EVENT_LOG_DROPPED,
@@ -119,6 +120,7 @@ bool log_begin_at(struct log_line *line, struct log *log, enum log_event event,
                   enum log_level level);
 void log_text(struct log_line *line, const char *key, const char *value);
 void log_number(struct log_line *line, const char *key, uint64_t value);
+void log_integer(struct log_line *line, const char *key, int64_t value);
 void log_flag(struct log_line *line, const char *key, bool value);
 void log_failure(struct log_line *line, const struct failure *why); /* reason=, hint= */
 void log_end(struct log_line *line);

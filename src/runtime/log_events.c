@@ -46,6 +46,10 @@ static const struct log_event_row rows[EVENT_COUNT] = {
     [EVENT_CANCEL] = { "cancel", LOG_DEBUG, "A cancel request was forwarded or refused." },
     [EVENT_LIMIT_REACHED] = { "limit.reached", LOG_WARN,
                               "A limit of the route ended or refused a connection." },
+    [EVENT_CERTIFICATE_EXPIRING] = { "certificate.expiring", LOG_WARN,
+                                     "A certificate or revocation list that is in use ends in "
+                                     "30, 14, 7, 3 or 1 days, or has ended; said once each, at "
+                                     "load or as time passes." },
     [EVENT_CHANNEL_BINDING] = { "channel_binding", LOG_WARN,
                                 "Channel binding cannot pass this route; said once a route." },
     [EVENT_ROUTE_FAILED] = { "route.failed", LOG_ERROR, "A route cannot serve." },

@@ -16,6 +16,8 @@ import sys
 EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
 KEYS = {"ec": EC, "rsa": ["-newkey", "rsa:2048"], "ed25519": ["-newkey", "ed25519"]}
 
+DAYS = 60               # more than certificate.expiring warns of
+
 CA_EXTENSIONS = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n"
 LEAF_EXTENSIONS = "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
 LOCAL = "DNS:localhost,IP:127.0.0.1"
@@ -114,18 +116,18 @@ class Folder:
     def authority(self, name):
         root, issuing = name + "-ca", name + "-issuing"
         self.request(root, f"/O=pgtls tests/CN={name} root", "ec")
-        self.sign(root, None, CA_EXTENSIONS, 30)
+        self.sign(root, None, CA_EXTENSIONS, DAYS)
         os.replace(self.file(root + ".pem"), self.file(root + ".crt"))
         os.symlink(root + ".crt", self.file(root + ".pem"))
         self.request(issuing, f"/O=pgtls tests/CN={name} issuing", "ec")
-        self.sign(issuing, root, CA_EXTENSIONS.replace("CA:TRUE", "CA:TRUE,pathlen:0"), 30)
+        self.sign(issuing, root, CA_EXTENSIONS.replace("CA:TRUE", "CA:TRUE,pathlen:0"), DAYS)
 
     def leaf(self, name, issuer, subject, names, purpose, more):
         self.request(name, subject, more.get("key", "ec"))
         extensions = LEAF_EXTENSIONS + f"extendedKeyUsage={purpose}\n"
         if names is not None:
             extensions += f"subjectAltName={names}\n"
-        self.sign(name, issuer + "-issuing", extensions, more.get("days", 30))
+        self.sign(name, issuer + "-issuing", extensions, more.get("days", DAYS))
         chain = self.read(name + ".pem") + self.read(issuer + "-issuing.pem")
         self.write(name + ".crt", chain)
 
@@ -138,7 +140,7 @@ class Folder:
                  "-cert", self.file(issuer + ".pem")]
         for leaf in revoked:
             openssl(*words, "-revoke", self.file(leaf + ".pem"))
-        dates = ["-crldays", "30"]
+        dates = ["-crldays", str(DAYS)]
         if is_expired:
             dates = ["-crl_lastupdate", "20240101000000Z", "-crl_nextupdate", "20240201000000Z"]
         openssl(*words, "-gencrl", *dates, "-out", self.file(name + ".crl"))

@@ -130,7 +130,8 @@ def test_a_new_certificate_is_served_and_a_broken_one_is_not(start, certs, postg
 
     install("server")
     tls = {**route({"address": postgres_clear.address},
-                   {"sslmode": "require", "server_cert": cert, "server_key": key}), "name": "one"}
+                   {"sslmode": "require", "server_cert": cert, "server_key": key,
+                    "cert_refresh_interval": "0s"}), "name": "one"}
     proxy = start(tls)
     first = served_serial(proxy.port)
     install("alice")

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "proxy/advice.h"
+
+#include "x509/certificate.h"
+
+#include <stdio.h>
+
+/* One certificate with its chain, and who names it. */
+struct subject {
+    const struct route    *route;
+    const char            *setting;
+    const struct identity *identity;
+    struct conf_problems  *problems;
+};
+
+static void advise(const struct subject *about, const char *what, const char *hint)
+{
+    settings_problem(about->problems, true, about->route->settings, about->setting,
+                     "%s: %s; %s", identity_file(about->identity), what, hint);
+}
+
+/* ---- what it is for ---- */
+
+static void look_at_purpose(const struct subject *about, bool is_server)
+{
+    if (is_server && !identity_has_server_auth(about->identity))
+        advise(about,
+               "the certificate is not for servers and clients that verify will refuse it",
+               "issue one with the extended key usage serverAuth");
+    if (!is_server && !identity_has_client_auth(about->identity))
+        advise(about,
+               "the certificate is not for clients and servers that verify will refuse it",
+               "issue one with the extended key usage clientAuth");
+}
+
+/* ---- whether its chain is whole (WIRE T7) ---- */
+
+static enum identity_end end_in(const struct subject *about, const struct tls_policy *policy)
+{
+    const struct trust *trust = policy != NULL ? tls_policy_options(policy)->trust : NULL;
+
+    return trust != NULL ? identity_end(about->identity, trust) : IDENTITY_ENDS_UNKNOWN;
+}
+
+static enum identity_end end_in_system(const struct subject *about)
+{
+    struct trust     *system = trust_load(TRUST_SYSTEM, NULL);
+    enum identity_end end = IDENTITY_ENDS_UNKNOWN;
+
+    if (system != NULL)
+        end = identity_end(about->identity, system);
+    trust_release(system);
+    return end;
+}
+
+static enum identity_end end_of(const struct subject *about)
+{
+    const enum identity_end ends[] = {
+        end_in(about, about->route->client_policy),
+        end_in(about, about->route->backend_policy),
+        end_in_system(about),
+    };
+    enum identity_end end = IDENTITY_ENDS_UNKNOWN;
+
+    for (size_t i = 0; i < sizeof ends / sizeof *ends && end != IDENTITY_ENDS_AT_ROOT; i++)
+        if (ends[i] != IDENTITY_ENDS_UNKNOWN)
+            end = ends[i];
+    return end;
+}
+
+static void look_at_chain(const struct subject *about)
+{
+    size_t            length = identity_chain_length(about->identity);
+    enum identity_end end = end_of(about);
+    char              what[300];
+
+    snprintf(what, sizeof what, "the chain stops below \"%.180s\"",
+             identity_chain_facts(about->identity, length - 1)->issuer);
+    if (end == IDENTITY_LACKS_ITS_LINK)
+        advise(about, what, "that is no root: append its certificate to the file");
+    else if (end == IDENTITY_ENDS_UNKNOWN && length == 1)
+        advise(about, what,
+               "unless that is a root, which is not known here, append its certificate to the "
+               "file");
+}
+
+/* ---- all ---- */
+
+static void look_at_policy(const struct route *route, const char *setting,
+                           const struct tls_policy *policy, struct conf_problems *problems)
+{
+    for (size_t i = 0; policy != NULL && i < TLS_MOST_IDENTITIES; i++) {
+        const struct subject about = { route, setting, tls_policy_identity(policy, i),
+                                       problems };
+
+        if (about.identity == NULL)
+            continue;
+        look_at_purpose(&about, policy == route->client_policy);
+        look_at_chain(&about);
+    }
+}
+
+void advice_give(const struct generation *generation, struct conf_problems *problems)
+{
+    for (size_t i = 0; i < generation->settings->route_count; i++) {
+        const struct route *route = generation->routes[i];
+
+        look_at_policy(route, "listener.server_cert", route->client_policy, problems);
+        look_at_policy(route, "backend.client_cert", route->backend_policy, problems);
+    }
+}
