@@ -242,19 +242,14 @@ bool certificate_has_common_name(X509 *certificate, const char *name)
 {
     const X509_NAME *subject = X509_get_subject_name(certificate);
     int              at = only_common_name(subject);
-    unsigned char   *utf8 = NULL;
-    int              len;
-    bool             same;
+    ASN1_STRING     *text;
 
     if (at < 0 || *name == '\0')
         return false;
     /* equal lengths also mean that no NUL hides in it: CVE-2009-4034 */
-    len =
-        ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-    same = len > 0 && bytes_equal(bytes_of(utf8, (size_t)len), bytes_of_string(name));
-    OPENSSL_free(utf8);
-    ERR_clear_error();
-    return same;
+    text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+    return bytes_equal(bytes_of(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text)),
+                       bytes_of_string(name));
 }
 
 char *certificate_common_name(X509 *certificate)

@@ -52,9 +52,9 @@ struct certificate_names {
 };
 
 /*
- * All names of that kind, UTF-8; none is no failure.  FAIL_CERT: a NUL hides in one of them,
- * the alternative names cannot be read, or there is more than one common name (PostgreSQL
- * would take the last).  End with certificate_names_fini, whatever was returned.
+ * All names of that kind, as they stand; none is no failure.  FAIL_CERT: a NUL hides in one of
+ * them, the alternative names cannot be read, or there is more than one common name (PostgreSQL
+ * would take the first).  End with certificate_names_fini, whatever was returned.
  */
 enum fail certificate_names_read(struct certificate_names *out, struct x509_st *certificate,
                                  enum certificate_name_kind kind,
@@ -67,8 +67,8 @@ bool certificate_names_have(const struct certificate_names *names, const char *n
 /*
  * Whether the one common name of the certificate is exactly `name`: byte for
  * byte, no wildcards, no case folding (WIRE T8).  A NUL inside the name, no
- * common name or more than one: no.  libpq and PostgreSQL take the last CN of
- * several for logins; we refuse.
+ * common name or more than one: no.  PostgreSQL takes the first CN of several
+ * for logins; we refuse.
  */
 bool certificate_has_common_name(struct x509_st *certificate, const char *name);
 

@@ -25,26 +25,22 @@ static enum fail add(struct certificate_names *names, struct bytes name, struct 
     return FAIL_NONE;
 }
 
+/* The bytes as they stand, whatever kind of string they are, as PostgreSQL takes them. */
 static enum fail read_common_name(struct certificate_names *names, const X509_NAME *subject,
                                   struct failure *why)
 {
-    int            at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-    unsigned char *utf8 = NULL;
-    int            len;
-    enum fail      rc = FAIL_NONE;
+    int                at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    const ASN1_STRING *text;
 
     if (at < 0)
         return FAIL_NONE;
     if (X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0)
         return fail(why, FAIL_CERT, "the client's certificate has more than one common name");
-    len =
-        ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-    if (len < 0)
-        rc = fail(why, FAIL_CERT, "the client's common name is no text");
-    else if (len > 0)
-        rc = add(names, bytes_of(utf8, (size_t)len), why);
-    OPENSSL_free(utf8);
-    return rc;
+    text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+    if (ASN1_STRING_length(text) == 0)
+        return FAIL_NONE;
+    return add(names, bytes_of(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text)),
+               why);
 }
 
 /* As be-secure-openssl.c does for peer_dn: XN_FLAG_RFC2253, so bytes past ASCII become \XX. */

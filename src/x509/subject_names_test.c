@@ -116,6 +116,28 @@ static void nul_two_common_names_and_broken_names_are_refused(void **state)
     cert_free(&cert);
 }
 
+static void the_bytes_of_a_common_name_count_whatever_string_they_are(void **state)
+{
+    struct cert cert = cert_make(&(struct cert_spec){ .common_name = "x" }, NULL);
+    X509_NAME  *name = X509_NAME_new();
+
+    X509_NAME_add_entry_by_NID(name, NID_commonName, V_ASN1_T61STRING,
+                               (const unsigned char *)"z\xfc", 2, -1, 0);
+    X509_set_subject_name(cert.x509, name);
+    assert_names(&cert, CERTIFICATE_CN, NAMES("z\xfc"));
+    assert_true(certificate_has_common_name(cert.x509, "z\xfc"));
+    assert_false(certificate_has_common_name(cert.x509, "z\xc3\xbc"));
+    X509_NAME_free(name);
+    name = X509_NAME_new();
+    X509_NAME_add_entry_by_NID(name, NID_commonName, V_ASN1_BMPSTRING,
+                               (const unsigned char *)"\0a\0l", 4, -1, 0);
+    X509_set_subject_name(cert.x509, name);
+    assert_refused(&cert, CERTIFICATE_CN, "NUL");
+    assert_false(certificate_has_common_name(cert.x509, "al"));
+    X509_NAME_free(name);
+    cert_free(&cert);
+}
+
 static void a_certificate_may_have_none(void **state)
 {
     struct cert cert = cert_make(&(struct cert_spec){ .common_name = NULL }, NULL);
@@ -167,6 +189,7 @@ int main(void)
         cmocka_unit_test(names_are_compared_byte_for_byte),
         cmocka_unit_test(a_distinguished_name_is_written_as_postgresql_writes_it),
         cmocka_unit_test(nul_two_common_names_and_broken_names_are_refused),
+        cmocka_unit_test(the_bytes_of_a_common_name_count_whatever_string_they_are),
         cmocka_unit_test(a_certificate_may_have_none),
         cmocka_unit_test(reading_fails_cleanly_when_memory_runs_out),
         cmocka_unit_test(days_are_whole_and_past_ones_negative),
