@@ -8,8 +8,9 @@ import shutil
 import subprocess
 import sys
 
+from peers.standalone import TREE_TOOL
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-TREE_TOOL = os.path.abspath(os.path.join(HERE, "..", "..", "tools", "trixie_tree.sh"))
 JDBC = "/usr/share/java/postgresql.jar"
 LIBPQ = ("psql", "psycopg", "psycopg-async", "psycopg2", "psycopg2-async")
 

@@ -19,12 +19,8 @@ import argparse
 import itertools
 import os
 import queue
-import random
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -35,6 +31,7 @@ import bench                                                            # noqa: 
 import clients                                                          # noqa: E402
 import make                                                             # noqa: E402
 import table                                                            # noqa: E402
+from peers import standalone                                            # noqa: E402
 
 DATABASES = {"both": "postgres", "tls-only": "tlsdb", "clear-only": "cleardb",
              "ssl-off": "postgres"}
@@ -43,26 +40,6 @@ LOG_PATIENCE_S = 3
 
 
 # The proxy
-
-def free_ports(count):
-    """Below those that the kernel gives to clients, so that none is taken meanwhile."""
-    held, first = [], random.randrange(12000, 28000)
-    for port in itertools.count(first):
-        sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind(("127.0.0.1", port))
-        except OSError:
-            sock.close()
-            continue
-        held.append(sock)
-        if len(held) == count:
-            break
-    ports = [sock.getsockname()[1] for sock in held]
-    for sock in held:
-        sock.close()
-    return ports
-
 
 def route_name(listener, backend, has_tls):
     return f"{listener}.{backend}.{'on' if has_tls else 'off'}"
@@ -90,7 +67,7 @@ def routes(modes, servers, certs):
              "listener": listener_of(listener, port, certs),
              "backend": backend_of(backend, servers[has_tls], certs),
              "limits": {"max_connections": 20, "drain_timeout": "2s"}}
-            for (listener, backend, has_tls), port in zip(keys, free_ports(len(keys)))]
+            for (listener, backend, has_tls), port in zip(keys, standalone.free_ports(len(keys)))]
 
 
 class Ledger:
@@ -294,32 +271,20 @@ def make_certificates(home):
     return Certs(folder)
 
 
-def start_servers(home, certs, running):
+def start_servers(stage, certs):
     """By whether it has TLS.  Imported late: the module looks for the tree when it is loaded."""
     from peers import postgres
-    template = postgres.Template(home)
-    servers = {}
-    for has_tls, name in ((True, "on"), (False, "off")):
-        servers[has_tls] = postgres.Postgres(home, template, certs, name, ssl=has_tls)
-        running.append(servers[has_tls])
-    return servers
+    template = postgres.Template(stage.home)
+    return {has_tls: stage.add(postgres.Postgres(stage.home, template, certs, name, ssl=has_tls))
+            for has_tls, name in ((True, "on"), (False, "off"))}
 
 
-def start_proxy(home, table_of_routes, running):
-    from peers.proxy import Proxy
-    folder = os.path.join(home, "proxy")
-    os.mkdir(folder)
-    proxy = Proxy(folder, table_of_routes)
-    running.append(proxy)
-    return proxy.wait_ready()
-
-
-def prove(home, options, tree, running):
-    certs = make_certificates(home)
-    servers = start_servers(home, certs, running)
-    proxy = start_proxy(home, routes(options.modes, servers, certs), running)
-    matrix = Matrix(proxy, certs, home, options.modes)
-    plan = long_plan(home, tree) if options.long else quick_plan(home)
+def prove(stage, options, tree):
+    certs = make_certificates(stage.home)
+    servers = start_servers(stage, certs)
+    proxy = stage.start_proxy(routes(options.modes, servers, certs))
+    matrix = Matrix(proxy, certs, stage.home, options.modes)
+    plan = long_plan(stage.home, tree) if options.long else quick_plan(stage.home)
     for client, wanted in plan:
         if not options.client or client.name in options.client:
             matrix.run(client, wanted)
@@ -328,21 +293,9 @@ def prove(home, options, tree, running):
     return matrix
 
 
-def stop(running):
-    """Ends all of them, the last one first; returns what was wrong."""
-    problems = []
-    for one in reversed(running):
-        try:
-            one.stop()
-        except AssertionError as error:
-            problems.append(str(error))
-    return problems
-
-
 def use_tree():
-    """Makes the tree if it is missing; the servers run in it from here on."""
-    tree = subprocess.run([clients.TREE_TOOL], check=True, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, text=True).stdout.strip()
+    """The servers run in it from here on."""
+    tree = standalone.tree()
     os.environ["PGTLS_TRIXIE"] = os.environ["PGTLS_POSTGRES_TREE"] = tree
     return tree
 
@@ -359,18 +312,11 @@ def arguments():
 def main():
     options = arguments()
     tree = use_tree() if options.long else None
-    home = tempfile.mkdtemp(prefix="pgtls-matrix-", dir="/tmp")
-    os.chmod(home, 0o755)
-    os.environ["HOME"] = home           # no ~/.postgresql of this machine
-    running = []
-    try:
-        matrix = prove(home, options, tree, running)
-    finally:
-        problems = stop(running)
-        shutil.rmtree(home, ignore_errors=True)
-    for problem in problems:
+    with standalone.stage("pgtls-matrix-") as stage:
+        matrix = prove(stage, options, tree)
+    for problem in stage.problems:
         print(f"FAIL at the end: {problem}")
-    failed = matrix.failed + len(problems)
+    failed = matrix.failed + len(stage.problems)
     print(f"{matrix.passed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -2,7 +2,6 @@
 """Real PostgreSQL servers on loopback, private to the session."""
 import glob
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -10,6 +9,7 @@ import time
 
 import psycopg
 
+from peers.standalone import TREE_TOOL
 from peers.stream import free_port
 
 HBA = """
@@ -41,73 +41,79 @@ grant all on schema public to public;
 PASSWORD = "open sesame"
 
 
-# The server may be another Debian's, in a tree of its own: tools/trixie_tree.sh.
-TREE = os.environ.get("PGTLS_POSTGRES_TREE", "")
-TREE_TOOL = os.path.join(os.path.dirname(__file__), "..", "..", "..", "tools", "trixie_tree.sh")
+
+class Installation:
+    """A PostgreSQL of this machine, or of another Debian in a tree of its own."""
+
+    def __init__(self, tree=""):
+        self.tree = tree
+
+    def bin_dir(self):
+        found = sorted(glob.glob(self.tree + "/usr/lib/postgresql/*/bin/postgres"),
+                       key=lambda path: int(path.split("/")[-3]))
+        assert found, "no PostgreSQL server is installed: make deps-test"
+        return os.path.dirname(found[-1]).removeprefix(self.tree)
+
+    def version(self):
+        return int(self.bin_dir().split("/")[-2])
+
+    def owner(self):
+        """The user and group that the server runs as, by number."""
+        with open(self.tree + "/etc/passwd", encoding="utf-8") as rows:
+            row = next(row for row in rows if row.startswith("postgres:")).split(":")
+        return int(row[2]), int(row[3])
+
+    def unprivileged(self, words):
+        """PostgreSQL refuses to run as root."""
+        if os.getuid() != 0:
+            return words
+        user, group = self.owner()
+        inside = [TREE_TOOL, "run"] if self.tree else []
+        return [*inside, "setpriv", "--reuid", str(user), "--regid", str(group), "--clear-groups",
+                *words]
+
+    def environment(self):
+        return {**os.environ, "PGTLS_TRIXIE": self.tree} if self.tree else None
+
+    def give_away(self, path):
+        if os.getuid() == 0:
+            os.chown(path, *self.owner())
 
 
-def bin_dir():
-    if TREE:
-        return "/usr/lib/postgresql/17/bin"
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"),
-                   key=lambda path: int(path.split("/")[4]))
-    assert found, "no PostgreSQL server is installed: make deps-test"
-    return os.path.dirname(found[-1])
-
-
-def version():
-    return int(bin_dir().split("/")[4])
-
-
-def owner():
-    """The user and group that the server runs as, by number."""
-    if not TREE:
-        row = pwd.getpwnam("postgres")
-        return row.pw_uid, row.pw_gid
-    with open(os.path.join(TREE, "etc", "passwd"), encoding="ascii") as rows:
-        row = next(row for row in rows if row.startswith("postgres:")).split(":")
-    return int(row[2]), int(row[3])
-
-
-def unprivileged(words):
-    """PostgreSQL refuses to run as root."""
-    if os.getuid() != 0:
-        return words
-    user, group = owner()
-    tree = [os.path.abspath(TREE_TOOL), "run"] if TREE else []
-    return [*tree, "setpriv", "--reuid", str(user), "--regid", str(group), "--clear-groups",
-            *words]
-
-
-def give_away(path):
-    if os.getuid() == 0:
-        os.chown(path, *owner())
+DEFAULT = Installation(os.environ.get("PGTLS_POSTGRES_TREE", ""))
+bin_dir = DEFAULT.bin_dir
 
 
 class Template:
     """One initdb for all servers of the session."""
 
-    def __init__(self, folder):
-        self.data = os.path.join(folder, "template")
+    def __init__(self, folder, installation=DEFAULT):
+        self.installation = installation
+        self.data = os.path.join(folder, f"template-{installation.version()}")
         os.makedirs(self.data, mode=0o700)
-        give_away(self.data)
-        subprocess.run(unprivileged([
-            os.path.join(bin_dir(), "initdb"), "-D", self.data, "-U", "postgres", "-A", "trust",
-            "--no-locale", "-E", "UTF8", "--no-sync"]), check=True, stdout=subprocess.DEVNULL,
-            cwd="/")
+        installation.give_away(self.data)
+        subprocess.run(installation.unprivileged([
+            os.path.join(installation.bin_dir(), "initdb"), "-D", self.data, "-U", "postgres",
+            "-A", "trust", "--no-locale", "-E", "UTF8", "--no-sync"]), check=True,
+            stdout=subprocess.DEVNULL, cwd="/", env=installation.environment())
 
 
 class Postgres:
-    def __init__(self, folder, template, certs, name, ssl, settings=None):
+    """A running server.  `hba` are rows before the usual ones, `files` more files of its folder:
+    name -> where from."""
+
+    def __init__(self, folder, template, certs, name, ssl, settings=None, hba="", files=None):
+        self.installation = template.installation
         self.folder = os.path.join(folder, name)
         self.data = os.path.join(self.folder, "data")
         self.log = os.path.join(self.folder, "log")
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         os.makedirs(self.folder, mode=0o755)
-        give_away(self.folder)
-        subprocess.run(unprivileged(["cp", "-a", template.data, self.data]), check=True, cwd="/")
-        self._configure(certs, ssl, settings or {})
+        self.installation.give_away(self.folder)
+        subprocess.run(self.installation.unprivileged(["cp", "-a", template.data, self.data]),
+                       check=True, cwd="/", env=self.installation.environment())
+        self._configure(certs, ssl, settings or {}, hba, files or {})
         self._start()
 
     @property
@@ -119,25 +125,25 @@ class Postgres:
         with open(path, how, encoding="ascii") as out:
             out.write(text)
         os.chmod(path, mode)
-        give_away(path)
+        self.installation.give_away(path)
 
-    def _configure(self, certs, ssl, settings):
+    def _configure(self, certs, ssl, settings, hba, files):
         rows = {"port": self.port, "listen_addresses": "127.0.0.1",
                 "unix_socket_directories": self.folder, "fsync": "off",
                 "synchronous_commit": "off", "full_page_writes": "off", "max_connections": 200,
                 "shared_buffers": "64MB", "logging_collector": "off", "max_wal_size": "4GB",
                 "wal_level": "minimal", "max_wal_senders": 0, "timezone": "UTC", **settings}
-        hba = HBA
+        hba += HBA
         if ssl:
             rows |= {"ssl": "on", "ssl_cert_file": "server.crt", "ssl_key_file": "server.key",
                      "ssl_ca_file": "root.crt"}
-            for name, source in (("server.crt", certs.cert("backend")),
-                                 ("server.key", certs.key("backend")),
-                                 ("root.crt", certs.cert("proxies-ca"))):
-                with open(source, encoding="ascii") as text:
-                    self._write(name, text.read(), 0o600)
+            files = {"server.crt": certs.cert("backend"), "server.key": certs.key("backend"),
+                     "root.crt": certs.cert("proxies-ca"), **files}
         else:
-            hba = "\n".join(row for row in HBA.split("\n") if not row.startswith("hostssl"))
+            hba = "\n".join(row for row in hba.split("\n") if not row.startswith("hostssl"))
+        for name, source in files.items():
+            with open(source, encoding="ascii") as text:
+                self._write(name, text.read(), 0o600)
         text = "".join(f"{key} = '{value}'\n" for key, value in rows.items())
         self._write("postgresql.conf", text, how="a")
         self._write("pg_hba.conf", hba)
@@ -146,8 +152,10 @@ class Postgres:
     def _start(self):
         with open(self.log, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                unprivileged([os.path.join(bin_dir(), "postgres"), "-D", self.data]),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
+                self.installation.unprivileged([
+                    os.path.join(self.installation.bin_dir(), "postgres"), "-D", self.data]),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                env=self.installation.environment())
         until = time.monotonic() + 60
         while True:
             try:
