@@ -1,8 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: PostgreSQL
-# Makes a Debian 13 tree, once: PostgreSQL 17 and its clients beside those of this machine.
+# Makes a Debian 13 tree, once: PostgreSQL 17 and its clients beside those of this machine, and
+# what is needed to build and test the project with OpenSSL 3.5 (tools/trixie_tests.sh).
 #
-#     tools/trixie_tree.sh                 makes it if it is missing, prints its folder
+#     tools/trixie_tree.sh                 makes it if it is missing or lacks a package, prints
+#                                          its folder
 #     tools/trixie_tree.sh run WORD...     runs a command of the tree; /tmp and loopback are ours
 #
 # The folder is $PGTLS_TRIXIE, or /var/tmp/pgtls-trixie.  Root only.
@@ -10,8 +12,11 @@ set -eu
 
 tree=${PGTLS_TRIXIE:-/var/tmp/pgtls-trixie}
 mirror=${PGTLS_DEBIAN:-http://deb.debian.org/debian}
-packages="postgresql-17 postgresql-client-17 openssl util-linux
-          python3 python3-psycopg python3-psycopg2"
+packages="postgresql-17 postgresql-client-17 openssl util-linux procps binutils
+          python3 python3-pytest python3-psycopg python3-psycopg2 python3-cryptography
+          gcc g++ libc6-dev meson ninja-build pkgconf
+          libssl-dev libc-ares-dev liburing-dev libjansson-dev libpcre2-dev libidn-dev
+          libtomlplusplus-dev libcmocka-dev"
 
 # What is mounted here is seen by this process and its children only, and ends with them.
 if [ "${1-}" = run ]; then
@@ -25,7 +30,13 @@ if [ "${1-}" = run ]; then
         exec chroot "$tree" "$@"' sh "$tree" "$@"
 fi
 
-if [ -e "$tree/complete" ]; then
+# The file has the packages that the tree was made with.
+is_complete()
+{
+    [ -e "$tree/complete" ] && [ "$(cat "$tree/complete")" = "$packages" ]
+}
+
+if is_complete; then
     echo "$tree"
     exit 0
 fi
@@ -33,29 +44,48 @@ if [ "$(id -u)" -ne 0 ]; then
     echo "trixie_tree.sh: only root can make $tree" >&2
     exit 1
 fi
+exec 9>"$tree.lock"
+flock 9                             # somebody else may be making it
+if is_complete; then
+    echo "$tree"
+    exit 0
+fi
 command -v debootstrap >/dev/null || {
     apt-get -q update
     apt-get -q -y install --no-install-recommends debootstrap
 } >&2 </dev/null
 
-new=$tree.new
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 quietly()
 {
     "$@" >"$output" 2>&1 </dev/null || { tail -50 "$output" >&2; exit 1; }
 }
+apt_in()
+{
+    place=$1
+    shift
+    quietly env PGTLS_TRIXIE="$place" DEBIAN_FRONTEND=noninteractive "$0" run \
+        apt-get -q -y -o Dpkg::Use-Pty=0 "$@"
+}
 
-rm -rf --one-file-system "$new"
-quietly debootstrap --variant=minbase trixie "$new" "$mirror"
-# Nobody asked for a cluster of Debian's, nor for a service.
-printf '#!/bin/sh\nexit 101\n' >"$new/usr/sbin/policy-rc.d"
-chmod 755 "$new/usr/sbin/policy-rc.d"
-mkdir -p "$new/etc/postgresql-common/createcluster.d"
-echo 'create_main_cluster = false' >"$new/etc/postgresql-common/createcluster.d/none.conf"
-quietly env PGTLS_TRIXIE="$new" DEBIAN_FRONTEND=noninteractive "$0" run \
-    apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends $packages
+new=$tree
+if [ ! -e "$tree/complete" ]; then
+    new=$tree.new
+    rm -rf --one-file-system "$new"
+    quietly debootstrap --variant=minbase trixie "$new" "$mirror"
+    # Nobody asked for a cluster of Debian's, nor for a service.
+    printf '#!/bin/sh\nexit 101\n' >"$new/usr/sbin/policy-rc.d"
+    chmod 755 "$new/usr/sbin/policy-rc.d"
+    mkdir -p "$new/etc/postgresql-common/createcluster.d"
+    echo 'create_main_cluster = false' >"$new/etc/postgresql-common/createcluster.d/none.conf"
+    # Thrown away if the machine stops half-way: nothing needs to be safe on disk.
+    echo force-unsafe-io >"$new/etc/dpkg/dpkg.cfg.d/unsafe-io"
+else
+    apt_in "$new" update
+fi
+apt_in "$new" install --no-install-recommends $packages
 chroot "$new" apt-get clean
-: >"$new/complete"
-mv "$new" "$tree"
+echo "$packages" >"$new/complete"
+[ "$new" = "$tree" ] || mv "$new" "$tree"
 echo "$tree"
