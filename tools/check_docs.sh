@@ -5,7 +5,7 @@
 #   - `make WORD` and a path of this tree, written in backquotes, exist
 #   - README.md and ARCHITECTURE.md name every folder of src/
 #   - every source says its licence in its first lines
-#   - docs/matrix.md is what the table of the matrix prints
+#   - docs/matrix.md and docs/zoo.md are what the tables of the tests print
 set -eu
 cd "${1:-$(dirname "$0")/..}"
 status=0
@@ -45,4 +45,5 @@ for file in $(find src include tests tools fuzz -name '*.[ch]' -o -name '*.cpp' 
         complain "$file: no SPDX line"
 done
 python3 -B tests/matrix/table.py --check || status=1
+python3 -B tests/zoo/table.py --check || status=1
 exit $status

@@ -178,6 +178,19 @@ class Matrix(Step):
         return super().run()
 
 
+class Zoo(Step):
+    """Odd certificates on both legs, beside libpq and PostgreSQL: tests/zoo."""
+
+    def __init__(self, name, build, *words, env=None):
+        command = [PYTHON, os.path.join(SOURCE, "tests", "zoo", "run.py"), *words]
+        super().__init__(f"zoo of certificates, {name}", command, build, count_pytest, env)
+
+    def run(self):
+        self.env = {"PYTHONDONTWRITEBYTECODE": "1", **self.env,
+                    "PGTLS_PROGRAM": program_of(self.build)}
+        return super().run()
+
+
 SANITIZERS = {
     "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
@@ -188,13 +201,14 @@ SANITIZERS = {
 def quick():
     build = os.path.join(SOURCE, "build")
     return [setup(build), compile_(build), quick_unit(build), Scenarios("quick", build),
-            Matrix("quick", build)]
+            Matrix("quick", build), Zoo("quick", build)]
 
 
 def long():
     build = os.path.join(SOURCE, "build")
     return [setup(build), compile_(build), long_unit(build),
-            Scenarios("long", build, "--long"), Matrix("long", build, "--long")]
+            Scenarios("long", build, "--long"), Matrix("long", build, "--long"),
+            Zoo("long", build, "--long")]
 
 
 def compiler(name, cc, cxx):
@@ -220,7 +234,8 @@ def ci():
             *sanitized("asan", "address,undefined"),
             *sanitized("tsan", "thread", "-m", "thread"),
             Step("make test", ["make", "test"], build, count_sum), long_unit(build),
-            Scenarios("long", build, "--long"), Matrix("long", build, "--long")]
+            Scenarios("long", build, "--long"), Matrix("long", build, "--long"),
+            Zoo("long", build, "--long")]
 
 
 def main(words):
