@@ -47,20 +47,15 @@ bin=$(ls -d /usr/lib/postgresql/*/bin | sort -t / -k 5 -n | tail -n 1)
 
 say "Making certificates: one authority, three leaves"
 umask 077
-key="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-openssl req -x509 $key -days 2 -subj "/CN=demo root" -keyout "$work/ca.key" -out "$work/ca.crt" \
-    2>/dev/null
-issue()         # issue NAME SUBJECT USE [ALTERNATIVE NAMES]
-{
-    openssl req -new $key -subj "$2" -keyout "$work/$1.key" -out "$work/$1.csr" 2>/dev/null
-    { echo "extendedKeyUsage=$3"; [ -z "${4-}" ] || echo "subjectAltName=$4"; } >"$work/$1.ext"
-    openssl x509 -req -in "$work/$1.csr" -CA "$work/ca.crt" -CAkey "$work/ca.key" -CAcreateserial \
-        -days 1 -extfile "$work/$1.ext" -out "$work/$1.crt" 2>/dev/null
-    echo "  $1.crt  for $2"
-}
-issue proxy "/CN=localhost" serverAuth "DNS:localhost,IP:127.0.0.1"
-issue database "/CN=localhost" serverAuth "DNS:localhost,IP:127.0.0.1"
-issue alice "/CN=alice" clientAuth
+pgtls=$PWD/$pgtls
+(
+    cd "$work"
+    for name in proxy database; do
+        "$pgtls" cert server --new-root ca --ca ca --name localhost --name 127.0.0.1 --days 2 \
+            --out "$name"
+    done
+    "$pgtls" cert client --ca ca --user alice --days 2 --out alice
+) | sed 's/^/  /'
 
 free_ports=$(python3 -c '
 import socket
@@ -71,18 +66,18 @@ proxy_port=${free_ports#* }
 
 say "Starting PostgreSQL with TLS on 127.0.0.1:$database_port"
 mkdir "$work/pg"
-cp "$work/database.crt" "$work/database.key" "$work/pg/"
+cp "$work/database/server.crt" "$work/database/server.key" "$work/pg/"
 [ -z "$as_server" ] || chown -R postgres: "$work/pg"
 (
     cd "$work/pg"
     $as_server "$bin/initdb" -D data -U postgres -A trust --no-locale -E UTF8 --no-sync >/dev/null
-    $as_server sh -c 'umask 077; cp database.crt database.key data/
+    $as_server sh -c 'umask 077; cp server.crt server.key data/
         echo "hostssl all all 127.0.0.1/32 trust" >data/pg_hba.conf
         echo "local all all trust" >>data/pg_hba.conf'
 )
 cd "$work/pg"
 $as_server "$bin/postgres" -D data -p "$database_port" -k "$work/pg" -c listen_addresses=127.0.0.1 \
-    -c ssl=on -c ssl_cert_file=database.crt -c ssl_key_file=database.key -c fsync=off \
+    -c ssl=on -c fsync=off \
     >"$work/postgres.log" 2>&1 &
 postgres_pid=$!
 cd "$OLDPWD"
@@ -101,13 +96,13 @@ name = "demo"
 [proxy.listener]
 bind_address = "127.0.0.1:$proxy_port"
 sslmode      = "verify-full"        # a certificate whose name is the user
-server_cert  = "proxy.crt"
-server_key   = "proxy.key"
-client_ca    = "ca.crt"
+server_cert  = "proxy/server.crt"
+server_key   = "proxy/server.key"
+client_ca    = "ca/ca.crt"
 [proxy.backend]
 address = "127.0.0.1:$database_port"
 sslmode = "verify-full"
-root_ca = "ca.crt"
+root_ca = "ca/ca.crt"
 TOML
 sed 's/^/  /' "$work/pgtls.toml"
 "$pgtls" proxy -c "$work/pgtls.toml" 2>"$work/pgtls.log" &
@@ -121,14 +116,14 @@ until grep -q listener.ready "$work/pgtls.log"; do
 done
 
 through="host=localhost hostaddr=127.0.0.1 port=$proxy_port dbname=postgres user=alice connect_timeout=10
-         sslmode=verify-full sslrootcert=$work/ca.crt"
+         sslmode=verify-full sslrootcert=$work/alice/root.crt"
 say "psql as alice, with alice's certificate, through the proxy"
-psql -X "$through sslcert=$work/alice.crt sslkey=$work/alice.key" -P footer=off -c \
+psql -X "$through sslcert=$work/alice/client.crt sslkey=$work/alice/client.key" -P footer=off -c \
     "select current_user, version as tls_to_the_database, cipher from pg_stat_ssl
      where pid = pg_backend_pid()"
 
 say "The same as bob, with alice's certificate: refused"
-if psql -X "$through user=bob sslcert=$work/alice.crt sslkey=$work/alice.key" -c "select 1" \
+if psql -X "$through user=bob sslcert=$work/alice/client.crt sslkey=$work/alice/client.key" -c "select 1" \
     2>"$work/refused"; then
     die "bob got in with alice's certificate"
 fi

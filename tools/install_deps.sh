@@ -9,10 +9,10 @@ set -eu
 
 build="gcc g++ libc6-dev make meson ninja-build pkgconf
        libssl-dev libc-ares-dev liburing-dev libjansson-dev libpcre2-dev libidn-dev libtomlplusplus-dev"
-demo="$build openssl util-linux postgresql postgresql-client"
-tests="$demo libcmocka-dev binutils procps iproute2 python3 python3-pytest python3-pytest-xdist
+demo="$build util-linux postgresql postgresql-client"
+tests="$demo openssl libcmocka-dev binutils procps iproute2 python3 python3-pytest python3-pytest-xdist
        python3-psycopg python3-psycopg2 python3-cryptography
-       nodejs npm default-jdk-headless libpostgresql-jdbc-java debootstrap"
+       nodejs npm default-jdk-headless libpostgresql-jdbc-java debootstrap strace redis-server"
 ci="$tests git clang clang-format libclang-rt-dev llvm"
 
 case ${1-} in
@@ -78,7 +78,8 @@ apt()
 
 echo "installing:$missing"
 output=$(mktemp)
-trap 'rm -f "$output"' EXIT
+undo='rm -f "$output"'
+trap 'eval "$undo"' EXIT
 quietly()
 {
     "$@" >"$output" 2>&1 || { cat "$output" >&2; exit 1; }
@@ -93,7 +94,17 @@ case " $missing " in
     if [ -f "$conf" ]; then
         $as_root cp -p "$conf" "$conf.pgtls"
         $as_root sh -c "echo 'create_main_cluster = false' >>'$conf'"
-        trap 'rm -f "$output"; $as_root mv "$conf.pgtls" "$conf"' EXIT
+        undo="$undo; \$as_root mv \"\$conf.pgtls\" \"\$conf\""
+    fi
+    ;;
+esac
+case " $missing " in
+*" redis-server "*)
+    # The same: the tests start their own.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        $as_root sh -c "printf '#!/bin/sh\nexit 101\n' >'$policy'; chmod 755 '$policy'"
+        undo="$undo; \$as_root rm -f \"\$policy\""
     fi
     ;;
 esac

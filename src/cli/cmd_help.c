@@ -24,6 +24,7 @@ static const struct topic {
     { "sample", write_sample },
     { "events", manual_write_events },
     { "pgtls.1", manual_write_program_page },
+    { "pgtls-cert.1", manual_write_cert_page },
     { "pgtls.toml.5", manual_write_file_page },
     { NULL, NULL },
 };
@@ -42,12 +43,12 @@ int cmd_help(int argc, char **argv)
     const struct topic   *topic = argc > 1 ? find_topic(argv[1]) : NULL;
     const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
 
-    if (argc > 2)
+    if (argc > 2 && (argc > 3 || command == NULL || command->write_help == NULL))
         return complain_of_usage("help: one word at a time");
     if (topic != NULL)
         topic->write(&out);
     else if (command != NULL)
-        buf_put(&out, bytes_of_string(command->usage));
+        command_write_usage(command, argc > 2 ? argv[2] : NULL, &out);
     else if (argc == 1)
         command_write_overview(&out);
     else

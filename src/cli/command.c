@@ -30,23 +30,27 @@ static const struct command commands[] = {
       "Exit status: 0 stopped cleanly, or nothing wrong but warnings with --check; 1 could not "
       "start;\n"
       "2 wrong usage.\n",
-      cmd_proxy },
+      cmd_proxy, NULL },
+    { "cert", "makes, renews, revokes, verifies and shows certificates", NULL, cmd_cert,
+      cert_write_help },
     { "help", "this text, or help for a word",
       "usage: pgtls help [WORD]\n"
+      "       pgtls help COMMAND WORD\n"
       "\n"
       "  pgtls help settings      every setting of the configuration file\n"
       "  pgtls help sample        a configuration file to start from\n"
       "  pgtls help events        every event of the log, with its level\n"
       "  pgtls help pgtls.1       the manual page, for man\n"
-      "  pgtls help pgtls.toml.5  the manual page of the configuration file\n"
+      "  pgtls help pgtls-cert.1  that of pgtls cert\n"
+      "  pgtls help pgtls.toml.5  that of the configuration file\n"
       "  pgtls help COMMAND       the same as pgtls COMMAND --help\n",
-      cmd_help },
+      cmd_help, NULL },
     { "version", "version, TLS library and features",
       "usage: pgtls version\n"
       "\n"
       "Prints the version, the TLS library that runs, and what this build can do.\n",
-      cmd_version },
-    { NULL, NULL, NULL, NULL },
+      cmd_version, NULL },
+    { NULL, NULL, NULL, NULL, NULL },
 };
 
 const struct command *command_table(void)
@@ -60,6 +64,16 @@ const struct command *command_find(const char *word)
         if (strcmp(c->word, word) == 0)
             return c;
     return NULL;
+}
+
+void command_write_usage(const struct command *command, const char *word, struct buf *out)
+{
+    if (command->write_help == NULL)
+        buf_put(out, bytes_of_string(command->usage));
+    else if (!command->write_help(out, word)) {
+        buf_clear(out);
+        (void)command->write_help(out, NULL);
+    }
 }
 
 void command_write_overview(struct buf *out)

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #define MOST_COMMANDS 16
-#define USAGE_BYTES   ((size_t)8 * 1024)
+#define USAGE_BYTES   ((size_t)16 * 1024)
 
 static int wrong_word(const char *word)
 {
@@ -39,7 +39,7 @@ static int run(const struct command *command, int argc, char **argv)
 
     if (!asks_for_help(argc, argv))
         return command->run(argc, argv);
-    buf_put(&usage, bytes_of_string(command->usage));
+    command_write_usage(command, argv[1][0] != '-' ? argv[1] : NULL, &usage);
     return print_and_free(&usage);
 }
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "cli/manual.h"
 
+#include "cli/cert_words.h"
 #include "cli/command.h"
 #include "conf/manual.h"
 #include "proxy/settings.h"
 #include "runtime/log.h"
 
 #include <stdio.h>
+
+#define USAGE_BYTES ((size_t)16 * 1024)
 
 static const char *level_name(enum log_level level)
 {
@@ -51,13 +54,25 @@ static void put_term(struct buf *out, const char *term, const char *text)
     put_paragraph(out, text);
 }
 
+/* Text with its own line ends; frees it. */
+static void put_as_it_is(struct buf *out, struct buf *text)
+{
+    buf_put_u8(text, 0);
+    buf_put(out, BYTES(".nf\n"));
+    put_paragraph(out, buf_ok(text) ? (const char *)buf_bytes(text).p : "");
+    buf_put(out, BYTES(".fi\n"));
+    buf_fini(text);
+}
+
 static void put_commands(struct buf *out)
 {
     put_heading(out, "COMMANDS");
     for (const struct command *c = command_table(); c->word != NULL; c++) {
-        buf_put_format(out, ".SS \"pgtls %s: %s\"\n.nf\n", c->word, c->summary);
-        put_paragraph(out, c->usage);
-        buf_put(out, BYTES(".fi\n"));
+        struct buf usage = BUF_LIMIT(USAGE_BYTES);
+
+        command_write_usage(c, NULL, &usage);
+        buf_put_format(out, ".SS \"pgtls %s: %s\"\n", c->word, c->summary);
+        put_as_it_is(out, &usage);
     }
 }
 
@@ -119,7 +134,64 @@ void manual_write_program_page(struct buf *out)
     put_events(out);
     put_exit_status(out);
     put_heading(out, "SEE ALSO");
-    buf_put(out, BYTES(".BR pgtls.toml (5)\n"));
+    buf_put(out, BYTES(".BR pgtls\\-cert (1),\n.BR pgtls.toml (5)\n"));
+}
+
+/* ---- certificates ---- */
+
+static void put_cert_words(struct buf *out)
+{
+    put_heading(out, "WORDS");
+    for (const struct cert_word *w = cert_words(); w->word != NULL; w++) {
+        struct buf usage = BUF_LIMIT(USAGE_BYTES);
+
+        cert_write_usage(&usage, w);
+        buf_put_format(out, ".SS \"%s: %s\"\n", w->word, w->summary);
+        put_as_it_is(out, &usage);
+    }
+}
+
+static void put_cert_files(struct buf *out)
+{
+    put_heading(out, "FILES");
+    put_term(out, "server.crt, client.crt, ca.crt",
+             "The certificate, and behind it those of the authorities above it, without the "
+             "root. Mode 0644.");
+    put_term(out, "server.key, client.key, ca.key",
+             "The private key. Mode 0600. A file that replaces another keeps its owner.");
+    put_term(out, "root.crt", "The root certificate, for the other side to trust.");
+    put_term(out, "index.txt, index.txt.attr, crlnumber",
+             "An authority's books, as `openssl ca` keeps them.");
+    put_term(out, "ca.crl", "An authority's revocation list.");
+}
+
+void manual_write_cert_page(struct buf *out)
+{
+    buf_put(out, BYTES(".TH PGTLS\\-CERT 1 \"\" \"pgtls\" \"pgtls\"\n"));
+    put_heading(out, "NAME");
+    put_paragraph(out, "pgtls-cert - a private certificate authority, and what is wrong with a "
+                       "certificate");
+    put_heading(out, "SYNOPSIS");
+    buf_put(out, BYTES(".B pgtls cert\n.I WORD\n.RI [ OPTION ]...\n"));
+    put_heading(out, "DESCRIPTION");
+    put_paragraph(out,
+                  "Makes keys and certificates for PostgreSQL, Redis and pgtls itself, with "
+                  "defaults that need no thought: P-256 keys, names in the subject "
+                  "alternative names, 90 days for servers and clients. Files are written "
+                  "together or not at all, and never over others unless --force says so.");
+    put_cert_words(out);
+    put_heading(out, "ENVIRONMENT");
+    put_term(out, "PGTLS_CERT, PGTLS_KEY",
+             "Set for the command of --deploy-hook: the files that are new.");
+    put_cert_files(out);
+    put_heading(out, "EXIT STATUS");
+    put_term(out, "0", "Good.");
+    put_term(out, "1",
+             "A certificate is bad, or a file cannot be read or written, or the hook "
+             "failed.");
+    put_term(out, "2", "Wrong usage.");
+    put_heading(out, "SEE ALSO");
+    buf_put(out, BYTES(".BR pgtls (1),\n.BR openssl\\-ca (1)\n"));
 }
 
 void manual_write_file_page(struct buf *out)

@@ -13,6 +13,7 @@
 void manual_write_events(struct buf *out);
 
 void manual_write_program_page(struct buf *out); /* pgtls.1 */
+void manual_write_cert_page(struct buf *out);    /* pgtls-cert.1 */
 void manual_write_file_page(struct buf *out);    /* pgtls.toml.5 */
 
 #endif

@@ -47,6 +47,11 @@ static void docs_man_pgtls_1_is_what_the_tables_print(void **state)
     check_page("pgtls.1", manual_write_program_page);
 }
 
+static void docs_man_pgtls_cert_1_is_what_the_tables_print(void **state)
+{
+    check_page("pgtls-cert.1", manual_write_cert_page);
+}
+
 static void docs_man_pgtls_toml_5_is_what_the_tables_print(void **state)
 {
     check_page("pgtls.toml.5", manual_write_file_page);
@@ -89,6 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(docs_man_pgtls_1_is_what_the_tables_print),
+        cmocka_unit_test(docs_man_pgtls_cert_1_is_what_the_tables_print),
         cmocka_unit_test(docs_man_pgtls_toml_5_is_what_the_tables_print),
         cmocka_unit_test(the_pages_name_every_event_and_setting),
         cmocka_unit_test(text_cannot_become_a_command_of_roff),

@@ -126,11 +126,10 @@ static void alternative_name_text(char *out, size_t size, const GENERAL_NAME *na
     snprintf(out, size, "%s:%s", kind, text);
 }
 
-static char *alternative_names_text(X509 *certificate)
+char *certificate_names_text(const GENERAL_NAMES *names)
 {
-    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-    char           all[LONGEST_TEXT + 8] = "";
-    size_t         at = 0;
+    char   all[LONGEST_TEXT + 8] = "";
+    size_t at = 0;
 
     for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
         char one[LONGEST_NAME + 16];
@@ -142,8 +141,16 @@ static char *alternative_names_text(X509 *certificate)
         }
         at += (size_t)snprintf(all + at, sizeof all - at, "%s%s", at > 0 ? ", " : "", one);
     }
-    GENERAL_NAMES_free(names);
     return certificate_copy_text(all);
+}
+
+static char *alternative_names_text(X509 *certificate)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    char          *text = certificate_names_text(names);
+
+    GENERAL_NAMES_free(names);
+    return text;
 }
 
 static char *key_text(X509 *certificate)

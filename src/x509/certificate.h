@@ -13,6 +13,7 @@
 struct x509_st;
 struct X509_name_st;
 struct asn1_string_st;
+struct stack_st_GENERAL_NAME;
 
 struct certificate_facts {
     char   *subject; /* RFC 2253 order and escapes, then text_escape'd */
@@ -79,6 +80,7 @@ char *certificate_common_name(struct x509_st *certificate);
  * cannot be read is 1970. */
 char   *certificate_copy_text(const char *text);
 char   *certificate_name_text(const struct X509_name_st *name); /* RFC 2253, escaped */
+char   *certificate_names_text(const struct stack_st_GENERAL_NAME *names); /* escaped */
 char   *certificate_hex(struct bytes b);
 int64_t certificate_seconds(const struct asn1_string_st *date);
 

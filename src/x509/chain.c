@@ -2,8 +2,10 @@
 #include "x509/chain.h"
 
 #include "x509/name_match.h"
+#include "x509/pem_file.h"
 #include "x509/trust.h"
 
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -34,6 +36,14 @@ static bool has_issued(X509 *above, X509 *below)
 
 /* ---- what the certificates say ---- */
 
+/* "P-256" for "prime256v1": the name by which people know it, where it has one. */
+static const char *curve_name(const char *group)
+{
+    const char *nist = EC_curve_nid2nist(OBJ_txt2nid(group));
+
+    return nist != NULL ? nist : group;
+}
+
 static void describe_key(struct chain_link *link, X509 *x509)
 {
     EVP_PKEY   *key = X509_get0_pubkey(x509);
@@ -47,8 +57,7 @@ static void describe_key(struct chain_link *link, X509 *x509)
     link->has_weak_key = EVP_PKEY_get_security_bits(key) < WEAK_BITS;
     if (EVP_PKEY_is_a(key, "EC") &&
         EVP_PKEY_get_group_name(key, group, sizeof group, NULL) == 1)
-        snprintf(link->key, sizeof link->key, "EC %s",
-                 strcmp(group, "prime256v1") == 0 ? "P-256" : group);
+        snprintf(link->key, sizeof link->key, "EC %s", curve_name(group));
     else if (EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS"))
         snprintf(link->key, sizeof link->key, "%.12s %d", kind, EVP_PKEY_get_bits(key));
     else
@@ -63,6 +72,38 @@ static void describe_signature(struct chain_link *link, X509 *x509)
     if (X509_get_signature_info(x509, &hash, NULL, NULL, NULL) == 1 && hash != NID_undef)
         link->hash = OBJ_nid2sn(hash);
     link->has_weak_hash = (hash == NID_sha1 || hash == NID_md5) && !has_issued(x509, x509);
+}
+
+static void put_use(char *out, size_t size, const char *word)
+{
+    size_t at = strlen(out);
+
+    snprintf(out + at, size - at, "%s%s", at > 0 ? ", " : "", word);
+}
+
+static void describe_use(struct chain_link *link, X509 *x509)
+{
+    uint32_t purposes = X509_get_extended_key_usage(x509);
+    long     path = X509_get_pathlen(x509);
+    char     text[40];
+
+    if (link->is_ca) {
+        put_use(link->use, sizeof link->use, "authority");
+        snprintf(text, sizeof text, "path length %ld", path);
+        if (path >= 0)
+            put_use(link->use, sizeof link->use, text);
+    }
+    if (purposes == UINT32_MAX) {
+        if (!link->is_ca)
+            put_use(link->use, sizeof link->use, "any purpose");
+        return;
+    }
+    if ((purposes & (XKU_SSL_SERVER | XKU_ANYEKU)) != 0)
+        put_use(link->use, sizeof link->use, "server");
+    if ((purposes & (XKU_SSL_CLIENT | XKU_ANYEKU)) != 0)
+        put_use(link->use, sizeof link->use, "client");
+    if ((purposes & (XKU_SSL_SERVER | XKU_SSL_CLIENT | XKU_ANYEKU)) == 0)
+        put_use(link->use, sizeof link->use, "another purpose");
 }
 
 static int find_issuer(const struct chain *chain, size_t n)
@@ -87,6 +128,7 @@ static enum fail describe(struct chain *chain, struct failure *why)
         describe_key(link, x509);
         describe_signature(link, x509);
         link->is_ca = X509_check_ca(x509) > 0;
+        describe_use(link, x509);
         link->issuer = find_issuer(chain, i);
     }
     return FAIL_NONE;
@@ -112,6 +154,20 @@ struct chain *chain_new(struct stack_st_X509 *certificates, struct failure *why)
         return chain;
     chain_free(chain);
     return NULL;
+}
+
+struct chain *chain_load(const char *file, struct failure *why)
+{
+    struct stack_st_X509 *certificates = pem_file_certificates(file, why);
+    struct chain         *chain = certificates != NULL ? chain_new(certificates, why) : NULL;
+
+    pem_file_free_certificates(certificates);
+    return chain;
+}
+
+struct stack_st_X509 *chain_certificates(const struct chain *chain)
+{
+    return chain->certificates;
 }
 
 void chain_free(struct chain *chain)
@@ -148,6 +204,11 @@ bool chain_is_in_order(const struct chain *chain)
 enum fail chain_match_name(const struct chain *chain, const char *host, struct failure *why)
 {
     return name_match(certificate(chain, 0), host, why);
+}
+
+bool chain_has_common_name(const struct chain *chain, const char *user)
+{
+    return certificate_has_common_name(certificate(chain, 0), user);
 }
 
 bool chain_has_broken_names(const struct chain *chain)

@@ -19,9 +19,10 @@ struct chain_link {
     struct certificate_facts facts;
     char                     key[32];   /* "RSA 2048", "EC P-256", "ED25519" */
     const char              *signature; /* "ecdsa-with-SHA256" */
-    const char *hash;   /* of the signature: "SHA256"; NULL where it has no single one */
-    int         issuer; /* which of these certificates signed it: itself where it is
-                         * self-signed; -1: none of them */
+    const char *hash;    /* of the signature: "SHA256"; NULL where it has no single one */
+    char        use[80]; /* "server", "server, client", "authority, path length 0" */
+    int         issuer;  /* which of these certificates signed it: itself where it is
+                          * self-signed; -1: none of them */
     bool is_ca;
     bool has_weak_key;  /* less than 112 bits of security: RSA below 2048 */
     bool has_weak_hash; /* MD5 or SHA-1, unless it is self-signed: nobody looks there */
@@ -48,7 +49,8 @@ enum chain_fault {
 
 /* Copies the stack (its certificates are held); it may not be empty.  For tls/ and x509/. */
 struct chain *chain_new(struct stack_st_X509 *certificates, struct failure *why);
-void          chain_free(struct chain *chain); /* NULL is fine */
+struct chain *chain_load(const char *file, struct failure *why); /* PEM */
+void          chain_free(struct chain *chain);                   /* NULL is fine */
 
 size_t                   chain_length(const struct chain *chain);
 const struct chain_link *chain_link(const struct chain *chain, size_t n); /* 0: the leaf */
@@ -73,6 +75,12 @@ enum chain_fault chain_verify(const struct chain *chain, const struct chain_judg
 /* Whether the leaf is for `host`: x509/name_match.h. */
 enum fail chain_match_name(const struct chain *chain, const char *host,
                            struct failure *why) WARN_UNUSED;
+
+/* The leaf's only common name is exactly `user`: what PostgreSQL's cert authentication asks. */
+bool chain_has_common_name(const struct chain *chain, const char *user);
+
+/* For x509/: the certificates, borrowed. */
+struct stack_st_X509 *chain_certificates(const struct chain *chain);
 
 /* A NUL hides in one of the leaf's names, or they cannot be read. */
 bool chain_has_broken_names(const struct chain *chain);

@@ -9,11 +9,13 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define MOST_LISTS 4096u
+#define MOST_LISTS     4096u
+#define LONGEST_NUMBER 20u
 
 struct crl_entry {
     X509_CRL        *crl;
@@ -30,7 +32,22 @@ static void entry_fini(struct crl_entry *entry)
     X509_CRL_free(entry->crl);
     free(entry->facts.file);
     free(entry->facts.issuer);
+    free(entry->facts.number);
     free(entry->facts.fingerprint);
+}
+
+/* At most 20 octets are lawful (RFC 5280 5.2.3); more are cut. */
+static char *number_text(const X509_CRL *crl)
+{
+    ASN1_INTEGER *number = X509_CRL_get_ext_d2i(crl, NID_crl_number, NULL, NULL);
+    char         *text = number == NULL
+                             ? certificate_copy_text("")
+                             : certificate_hex(bytes_first(bytes_of(ASN1_STRING_get0_data(number),
+                                                                    (size_t)ASN1_STRING_length(number)),
+                                                           LONGEST_NUMBER));
+
+    ASN1_INTEGER_free(number);
+    return text;
 }
 
 static enum fail fill_facts(struct crl_entry *entry, const char *file, struct failure *why)
@@ -45,13 +62,14 @@ static enum fail fill_facts(struct crl_entry *entry, const char *file, struct fa
     entry->facts = (struct crl_facts){
         .file = certificate_copy_text(file),
         .issuer = certificate_name_text(X509_CRL_get_issuer(entry->crl)),
+        .number = number_text(entry->crl),
         .fingerprint = certificate_hex(bytes_of(digest, len)),
         .this_update = certificate_seconds(X509_CRL_get0_lastUpdate(entry->crl)),
         .next_update = next != NULL ? certificate_seconds(next) : 0,
         .revoked = revoked > 0 ? (size_t)revoked : 0,
     };
     if (entry->facts.file != NULL && entry->facts.issuer != NULL &&
-        entry->facts.fingerprint != NULL)
+        entry->facts.number != NULL && entry->facts.fingerprint != NULL)
         return FAIL_NONE;
     return fail(why, FAIL_MEMORY, "out of memory");
 }

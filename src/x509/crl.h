@@ -13,6 +13,7 @@
 struct crl_facts {
     char   *file;
     char   *issuer;      /* RFC 2253, escaped */
+    char   *number;      /* hexadecimal; "" where it has none */
     char   *fingerprint; /* SHA-256 of the DER, hexadecimal */
     int64_t this_update; /* seconds since 1970 */
     int64_t next_update; /* 0: the list does not say; it never expires then */

@@ -177,3 +177,46 @@ void pem_file_free_certificates(struct stack_st_X509 *certificates)
 {
     sk_X509_pop_free(certificates, X509_free);
 }
+
+static const struct {
+    const char      *begin;
+    enum pem_content content;
+} blocks[] = {
+    { "-----BEGIN CERTIFICATE-----", PEM_CERTIFICATE },
+    { "-----BEGIN TRUSTED CERTIFICATE-----", PEM_CERTIFICATE },
+    { "-----BEGIN X509 CERTIFICATE-----", PEM_CERTIFICATE },
+    { "-----BEGIN CERTIFICATE REQUEST-----", PEM_REQUEST },
+    { "-----BEGIN NEW CERTIFICATE REQUEST-----", PEM_REQUEST },
+    { "-----BEGIN X509 CRL-----", PEM_CRL },
+};
+
+/* The block that begins first. */
+static bool find_block(struct bytes text, enum pem_content *out)
+{
+    const uint8_t *first = NULL;
+
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+        const char    *begin = blocks[i].begin;
+        const uint8_t *at = memmem(text.p, text.len, begin, strlen(begin));
+
+        if (at != NULL && (first == NULL || at < first)) {
+            first = at;
+            *out = blocks[i].content;
+        }
+    }
+    return first != NULL;
+}
+
+enum fail pem_file_content(const char *file, enum pem_content *out, struct failure *why)
+{
+    struct buf text;
+    enum fail  rc = pem_file_read(file, PEM_FILE_CERTIFICATES, &text, why);
+
+    if (rc == FAIL_NONE && !find_block(buf_bytes(&text), out)) {
+        fail_hint(why, "PEM text with BEGIN CERTIFICATE, CERTIFICATE REQUEST or X509 CRL is "
+                       "expected");
+        rc = fail(why, FAIL_CERT, "no certificate, request or revocation list in %s", file);
+    }
+    pem_file_wipe(&text);
+    return rc;
+}

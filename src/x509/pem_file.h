@@ -28,6 +28,12 @@ enum fail pem_file_read(const char *file, enum pem_file_kind kind, struct buf *o
                         struct failure *why) WARN_UNUSED;
 void      pem_file_wipe(struct buf *text);
 
+/* Which of the three the first PEM block of the file is; FAIL_CERT where it is none of them, a
+ * key for instance. */
+enum pem_content { PEM_CERTIFICATE, PEM_REQUEST, PEM_CRL };
+enum fail pem_file_content(const char *file, enum pem_content *out,
+                           struct failure *why) WARN_UNUSED;
+
 /* All certificates of the file in their order, at least one; the caller's stack.  NULL on
  * failure. */
 struct stack_st_X509 *pem_file_certificates(const char *file, struct failure *why);
