@@ -2,6 +2,7 @@
 """What ends soon is told, and --check shows all that was loaded and what is odd about it."""
 import os
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -53,7 +54,7 @@ def test_a_certificate_that_ends_soon_is_told_at_the_start_and_once(start, issue
     assert [told[key] for key in ("route", "leg", "file", "subject", "serial")] == \
         ["orders", "client", file, "CN=soon", "77"]
     assert told["days"] in (9, 10) and told["not_after"].endswith("Z")
-    proxy.signal(1)
+    proxy.signal(signal.SIGHUP)
     proxy.wait_event("reload.ok")
     issue("soon", 6)                        # and another one is told again
     proxy.wait_count("certificate.expiring", 2)
@@ -62,7 +63,7 @@ def test_a_certificate_that_ends_soon_is_told_at_the_start_and_once(start, issue
 
 def test_a_certificate_that_lasts_is_not_told(start, issue):
     proxy = start(tls_route(issue("long", 31)))
-    proxy.signal(1)
+    proxy.signal(signal.SIGHUP)
     proxy.wait_event("reload.ok")
     assert not proxy.find("certificate.expiring")
 
@@ -86,7 +87,7 @@ def test_reload_ok_says_what_is_served_since(start, issue):
     proxy = start(tls_route(issue("one", 90)))
     ready = proxy.find("listener.ready")[0]
     assert ready["serial"] == "77" and ready["not_after"].endswith("Z")
-    proxy.signal(1)
+    proxy.signal(signal.SIGHUP)
     assert "serial" not in proxy.wait_event("reload.ok")    # nothing is new
     issue("one", 80)
     done = proxy.wait_event("reload.ok", cause="files")
