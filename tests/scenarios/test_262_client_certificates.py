@@ -83,7 +83,7 @@ def test_a_list_of_another_authority_does_not_count(serving, certs):
 def test_lists_are_read_again_by_a_reload(serving, certs, folder):
     lists = os.path.join(folder, "lists.crl")
     shutil.copy(certs.file("clients-both-list-before.crl"), lists)
-    one = serving(client_crl_file=lists)
+    one = serving(client_crl_file=lists, cert_refresh_interval="0s")
     let_in(one, certs, "alice-revoked")
     shutil.copy(certs.file("clients-both-list.crl"), lists)
     let_in(one, certs, "alice-revoked")         # never read during a handshake

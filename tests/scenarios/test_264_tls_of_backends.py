@@ -76,7 +76,7 @@ def test_lists_are_read_again_by_a_reload(start, server_of, certs, verified, fol
     lists = os.path.join(folder, "lists.crl")
     shutil.copy(certs.file("backends-both.crl"), lists)
     server = server_of(certs.server())
-    one = start(route(verified(server.address, crl_file=lists)))
+    one = start(route(verified(server.address, crl_file=lists), {"cert_refresh_interval": "0s"}))
     works(one)
     shutil.copy(certs.file("backends-list.crl"), lists)
     works(one)

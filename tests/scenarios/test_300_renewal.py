@@ -219,23 +219,54 @@ def test_a_replaced_folder_and_a_link_to_a_folder_are_followed(start, certs, fol
     assert not proxy.find("reload.failed")
 
 
+def comes_in(proxy, certs, name, user="alice"):
+    try:
+        with connect_tls(proxy.port, certs.careless_client(name)) as client:
+            return client.login(user=user)[-1].type == "Z"
+    except (OSError, EOFError, ssl.SSLError):
+        return False
+
+
 def test_a_new_authority_is_asked_of_clients(start, certs, files, postgres_clear):
     authority = os.path.join(files.folder, "ca.crt")
     files.put(authority, certs.cert("clients-ca"))
     proxy = start(route({"address": postgres_clear.address},
                         files.listener(sslmode="verify-ca", client_ca=authority)))
-
-    def comes_in(name):
-        try:
-            with connect_tls(proxy.port, certs.careless_client(name)) as client:
-                return client.login()[-1].type == "Z"
-        except (OSError, EOFError, ssl.SSLError):
-            return False
-
-    assert comes_in("alice") and not comes_in("alice-of-strangers")
+    assert comes_in(proxy, certs, "alice") and not comes_in(proxy, certs, "alice-of-strangers")
     files.put(authority, certs.cert("strangers-ca"))
     proxy.wait_event("reload.ok", cause="files")
-    assert comes_in("alice-of-strangers") and not comes_in("alice")
+    assert comes_in(proxy, certs, "alice-of-strangers") and not comes_in(proxy, certs, "alice")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_who_is_revoked_is_kept_out_as_soon_as_the_list_says_so(start, certs, files,
+                                                                postgres_clear, kind):
+    lists = os.path.join(files.folder, "lists")
+    os.mkdir(lists)
+    one = os.path.join(lists, "all.crl")
+    files.put(one, certs.file("clients-both-list-before.crl"))
+    setting = {"client_crl_file": one} if kind == "file" else {"client_crl_dir": lists}
+    proxy = start(route({"address": postgres_clear.address},
+                        files.listener(sslmode="verify-ca", client_ca=certs.cert("clients-ca"),
+                                       **setting)))
+    assert comes_in(proxy, certs, "alice-revoked")
+    files.put(one, certs.file("clients-both-list.crl"))
+    proxy.wait_event("reload.ok", cause="files")
+    assert not comes_in(proxy, certs, "alice-revoked") and comes_in(proxy, certs, "alice")
+
+
+def test_a_map_that_changes_counts(start, certs, files, postgres_clear):
+    ident = os.path.join(files.folder, "ident")
+    with open(ident, "w", encoding="ascii") as out:
+        out.write("m alice alice\nm alice bob\n")
+    proxy = start(route({"address": postgres_clear.address},
+                        files.listener(sslmode="verify-full", client_ca=certs.cert("clients-ca"),
+                                       ident_file=ident, ident_map="m")))
+    assert comes_in(proxy, certs, "alice", "bob")
+    with open(ident, "w", encoding="ascii") as out:
+        out.write("m alice alice\n")
+    proxy.wait_event("reload.ok", cause="files")
+    assert not comes_in(proxy, certs, "alice", "bob") and comes_in(proxy, certs, "alice")
 
 
 def test_a_new_authority_is_asked_of_the_server(start, certs, files, fake, postgres):
