@@ -6,10 +6,13 @@
  *   pgload query PORT SECONDS THREADS       one connection a thread, one small query in flight
  *   pgload bulk PORT MEGABYTES THREADS      one query a thread whose answer is MEGABYTES long
  *   pgload upload PORT MEGABYTES THREADS    one long stream to the backend a thread
+ *   pgload stall PORT COUNT SECONDS         COUNT connections that ask for 64 MiB and do not read
  *   pgload idle PORT COUNT SECONDS          COUNT connections, ready and idle for SECONDS
  *   pgload half PORT COUNT SECONDS          COUNT connections that never send a byte
  *
- * Environment: PLAIN=1 no TLS, DIRECT=1 direct TLS with ALPN, RESUME=1 resume sessions,
+ * Environment: LATENCY=1 query also prints "p50 p99 max" in microseconds, pausing 1 ms after
+ * each answer, RATE=N handshake makes N a second in all,
+ * PLAIN=1 no TLS, DIRECT=1 direct TLS with ALPN, RESUME=1 resume sessions,
  * TLS12=1 TLS 1.2 at most, PIPE=N queries in flight (query).
  * Prints "ops seconds rate" on one line.
  */
@@ -33,6 +36,11 @@ static SSL_CTX    *ctx;
 static int         port, plain, direct, resume, pipe_n = 1;
 static double      run_s;
 static long        megabytes;
+static long        rate;    /* of handshakes a second, all threads; 0: as many as go */
+static unsigned   *latency; /* in microseconds; NULL: not wanted */
+static atomic_long latencies;
+
+#define LATENCIES_MOST 1000000
 static atomic_long ops, errs, resumed;
 
 static double now(void)
@@ -178,12 +186,35 @@ static int query(struct conn *c, const char *sql)
     memcpy(b + 5, sql, n);
     return put(c, b, n + 5);
 }
+static void sleep_until(double when)
+{
+    double          left = when - now();
+    struct timespec t = { (time_t)left, (long)((left - (double)(time_t)left) * 1e9) };
+    if (left > 0)
+        nanosleep(&t, 0);
+}
+static int compare(const void *a, const void *b)
+{
+    unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+    return x < y ? -1 : x > y;
+}
+static void print_latency(void)
+{
+    long n = latencies < LATENCIES_MOST ? latencies : LATENCIES_MOST;
+    if (n == 0)
+        return;
+    qsort(latency, n, sizeof *latency, compare);
+    printf("p50 %u p99 %u max %u us\n", latency[n / 2], latency[n * 99 / 100], latency[n - 1]);
+}
 static void *handshakes(void *arg)
 {
-    int          full = *(int *)arg;
-    double       end = now() + run_s;
-    struct conn *c = malloc(sizeof *c);
+    static atomic_long started;
+    int                full = *(int *)arg;
+    double             begin = now(), end = begin + run_s;
+    struct conn       *c = malloc(sizeof *c);
     while (now() < end) {
+        if (rate)
+            sleep_until(begin + (double)started++ / (double)rate);
         if (open_tls(c)) {
             errs++;
             if (errs > 1000)
@@ -217,7 +248,7 @@ static void *queries(void *arg)
         errs++;
         return 0;
     }
-    double end = now() + run_s;
+    double asked = now(), end = asked + run_s;
     for (int i = 0; i < pipe_n; i++)
         if (query(c, "SELECT 1")) {
             errs++;
@@ -232,6 +263,13 @@ static void *queries(void *arg)
         }
         if (t == 'Z') {
             ops++;
+            if (latency) {
+                long i = latencies++;
+                if (i < LATENCIES_MOST)
+                    latency[i] = (unsigned)((now() - asked) * 1e6);
+                usleep(1000);
+                asked = now();
+            }
             if (query(c, "SELECT 1")) {
                 errs++;
                 break;
@@ -518,7 +556,11 @@ int main(int n, char **v)
         SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
         SSL_CTX_sess_set_new_cb(ctx, new_session);
     }
-    if (!strcmp(v[1], "idle") || !strcmp(v[1], "half")) {
+    if (getenv("RATE"))
+        rate = atol(getenv("RATE"));
+    if (getenv("LATENCY"))
+        latency = calloc(LATENCIES_MOST, sizeof *latency);
+    if (!strcmp(v[1], "idle") || !strcmp(v[1], "half") || !strcmp(v[1], "stall")) {
         int         count = atoi(v[3]), ok = 0;
         double      t0 = now();
         struct conn one;
@@ -528,7 +570,8 @@ int main(int n, char **v)
                     ok++;
                 continue;
             }
-            if (open_tls(&one) || startup(&one)) {
+            if (open_tls(&one) || startup(&one) ||
+                (v[1][0] == 's' && query(&one, "BLAST 64"))) {
                 errs++;
                 continue;
             }
@@ -557,5 +600,7 @@ int main(int n, char **v)
     double s = now() - t0;
     printf("%ld %.3f %.1f errors %ld resumed %ld\n", (long)ops, s, ops / s, (long)errs,
            (long)resumed);
+    if (latency)
+        print_latency();
     return errs > ops;
 }

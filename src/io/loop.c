@@ -26,6 +26,7 @@ struct loop *loop_new(enum loop_kind kind, struct failure *why)
 void loop_init(struct loop *loop, const struct loop_ops *ops)
 {
     *loop = (struct loop){ .ops = ops };
+    loop->line_end = &loop->line;
     loop->done_end = &loop->done;
 }
 
@@ -61,7 +62,8 @@ int64_t loop_wall_s(const struct loop *loop)
 
 bool loop_is_busy(struct loop *loop)
 {
-    return loop->done != NULL || loop->stopped || atomic_load(&loop->posted) != NULL;
+    return loop->done != NULL || loop->line != NULL || loop->stopped ||
+           atomic_load(&loop->posted) != NULL;
 }
 
 uint64_t loop_fall_asleep(struct loop *loop)
@@ -128,6 +130,7 @@ static void run_tasks(struct loop *loop)
 void loop_turn(struct loop *loop)
 {
     loop->ops->wait(loop);
+    stream_line_moves(loop);
     run_timers(loop);
     run_tasks(loop);
     for (int round = 0; round < DELIVERY_ROUNDS && loop->done != NULL; round++)

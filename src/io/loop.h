@@ -174,6 +174,7 @@ struct stream {
     int            receive_error; /* or that of connecting */
     struct stream *next_done;
     struct stream *next_wanting;
+    struct stream *next_in_line;
     void          *backend; /* what a backend keeps beside, if it needs more */
 };
 
@@ -201,6 +202,12 @@ bool stream_local_address(const struct stream *stream, struct address *out);
  * asking.
  */
 void stream_receive(struct stream *stream, size_t at_most);
+
+/*
+ * What this stream receives takes long to work on: a handshake.  A patient one is
+ * told of it when the others have been, and few of them in one turn of the loop.
+ */
+void stream_set_patient(struct stream *stream, bool patient);
 
 /*
  * Withdraws the request.  The answer may be on its way all the same: one more

@@ -5,8 +5,8 @@
  * A backend embeds struct loop and fills in the operations.  Timers, tasks and
  * the delivery of completions are shared (loop.c, stream.c).  One turn is
  *
- *     wait (the backend: sleeps, then handles what happened) -> timers -> tasks
- *     -> completions that were queued meanwhile
+ *     wait (the backend: sleeps, then handles what happened) -> streams that wait in
+ *     line, as many as are fair -> timers -> tasks -> completions that were queued meanwhile
  *
  * stream.c has checked the arguments and keeps the flags; a backend starts the
  * operation and calls stream_done() when it is done, which only queues the
@@ -37,7 +37,8 @@ struct loop_stream_ops {
                          const struct stream_options *options, struct failure *why);
     void (*receive)(struct stream *stream);
     void (*receive_stop)(struct stream *stream);
-    void (*send)(struct stream *stream); /* stream->sending */
+    size_t (*take_turn)(struct stream *stream); /* what waited in line; how many bytes it was */
+    void (*send)(struct stream *stream);        /* stream->sending */
     void (*shutdown)(struct stream *stream);
     void (*close)(struct stream *stream, bool abort); /* ends in STREAM_DONE_CLOSED */
     /* NULL where there are no addresses of our own */
@@ -65,6 +66,8 @@ struct loop {
     size_t                 crowd;   /* how many were ready in the last turn */
     size_t                 streams; /* attached or connected, `closed` not delivered */
     struct timer_queue     timers;
+    struct stream         *line; /* streams whose bytes wait for a fair turn, in order */
+    struct stream        **line_end;
     struct stream         *done; /* completions to deliver, in order */
     struct stream        **done_end;
 
@@ -100,6 +103,8 @@ enum stream_flag {
     STREAM_CLOSING = 1 << 3,
     STREAM_STOPPING = 1 << 4, /* receive withdrawn, but the answer may be under way */
     STREAM_BULK = 1 << 5,     /* the last receive brought a lot */
+    STREAM_PATIENT = 1 << 6,
+    STREAM_IN_LINE = 1 << 7,
 
     /* completions that wait for delivery */
     STREAM_DONE_CONNECTED = 1 << 8,
@@ -118,10 +123,19 @@ void stream_done(struct stream *stream, enum stream_flag what);
 /* Whether bytes wait to be sent. */
 bool stream_has_unsent(const struct stream *stream);
 
+/*
+ * Fairness.  A stream that moves bytes in bulk, or is patient, does not receive
+ * when the backend finds it ready: it is put in line, and the loop calls
+ * take_turn for as many of the line as one turn's budget has room for.  All
+ * others come first, and the loop looks for them again after each such turn.
+ */
+bool stream_waits_in_line(struct stream *stream); /* false: it need not */
+void stream_line_moves(struct loop *loop);
+
 /* How much a receive may bring now. */
 size_t stream_receive_budget(const struct stream *stream);
 
-/* Tells `received` or `connected` at once; only from within a backend's wait. */
+/* Tells `received` or `connected` at once; only from within a backend's wait or take_turn. */
 void stream_received(struct stream *stream, struct bytes data, int error);
 void stream_connected(struct stream *stream, int error);
 

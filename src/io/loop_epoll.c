@@ -172,7 +172,7 @@ static void handle(struct loop_epoll *epoll, const struct epoll_event *event)
     void *pointer = (void *)(uintptr_t)(event->data.u64 & ~(uint64_t)TAG_MASK);
 
     switch (event->data.u64 & TAG_MASK) {
-    case TAG_STREAM: loop_epoll_stream_event(epoll, pointer, event->events); break;
+    case TAG_STREAM: loop_epoll_stream_event(pointer, event->events); break;
     case TAG_LISTENER: handle_listener(epoll, pointer); break;
     case TAG_WATCH: handle_watch(pointer, event->events); break;
     default: break; /* awake now, which was all */

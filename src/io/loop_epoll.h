@@ -60,6 +60,6 @@ int loop_epoll_register(struct loop_epoll *epoll, int fd, unsigned was, unsigned
                         const void *pointer, enum loop_epoll_tag tag);
 
 extern const struct loop_stream_ops loop_epoll_stream_ops;
-void loop_epoll_stream_event(struct loop_epoll *epoll, struct stream *stream, unsigned what);
+void loop_epoll_stream_event(struct stream *stream, unsigned what);
 
 #endif

@@ -86,21 +86,31 @@ static void on_receive_stop(struct stream *stream)
     stream->flags &= ~(unsigned)STREAM_RECEIVING;
 }
 
-static void receive_some(struct loop_epoll *epoll, struct stream *stream)
+static size_t receive_some(struct stream *stream)
 {
-    ssize_t n = recv(stream->fd, epoll->scratch, stream_receive_budget(stream), 0);
-    int     error = n < 0 ? errno : 0;
+    uint8_t *to = loop_epoll_of(stream->loop)->scratch;
+    ssize_t  n = recv(stream->fd, to, stream_receive_budget(stream), 0);
+    int      error = n < 0 ? errno : 0;
 
     if (error == EAGAIN || error == EINTR)
-        return;
+        return 0;
     if (n > 0) {
-        stream_received(stream, bytes_of(epoll->scratch, (size_t)n), 0);
-        return;
+        stream_received(stream, bytes_of(to, (size_t)n), 0);
+        return (size_t)n;
     }
     /* the end stays readable for ever */
     set_registered(stream, stream->registered & ~(unsigned)EPOLLIN);
-    stream_received(stream, bytes_of(NULL, 0),
-                    n == 0 ? stream_socket_error_at_end(stream) : error);
+    if (n == 0)
+        error = stream_socket_error_at_end(stream);
+    stream_received(stream, bytes_of(NULL, 0), error);
+    return 0;
+}
+
+static void handle_readable(struct stream *stream)
+{
+    if (!(stream->flags & STREAM_RECEIVING) || stream_waits_in_line(stream))
+        return;
+    receive_some(stream);
 }
 
 /* ---- connecting ---- */
@@ -114,7 +124,7 @@ static void finish_connecting(struct stream *stream)
     stream_connected(stream, error);
 }
 
-void loop_epoll_stream_event(struct loop_epoll *epoll, struct stream *stream, unsigned what)
+void loop_epoll_stream_event(struct stream *stream, unsigned what)
 {
     if (stream->flags & STREAM_CLOSING)
         return;
@@ -126,8 +136,8 @@ void loop_epoll_stream_event(struct loop_epoll *epoll, struct stream *stream, un
         unregister_unwanted(stream);
     if (what & (EPOLLOUT | EPOLLERR | EPOLLHUP))
         handle_writable(stream); /* queues its answer only, so the stream stays open */
-    if ((what & (EPOLLIN | EPOLLERR | EPOLLHUP)) && (stream->flags & STREAM_RECEIVING))
-        receive_some(epoll, stream);
+    if (what & (EPOLLIN | EPOLLERR | EPOLLHUP))
+        handle_readable(stream);
 }
 
 static enum fail on_attach(struct stream *stream, const struct loop_accepted *accepted,
@@ -178,6 +188,7 @@ const struct loop_stream_ops loop_epoll_stream_ops = {
     .local_address = stream_socket_local_address,
     .receive = on_receive,
     .receive_stop = on_receive_stop,
+    .take_turn = receive_some,
     .send = on_send,
     .shutdown = stream_socket_shutdown,
     .close = on_close,

@@ -10,7 +10,8 @@
 
 /*
  * stream->registered: the low byte has the operations that are in the ring, the next one those
- * that are wanted; QUEUED: the stream stands in the queue of those that want something.
+ * that are wanted; QUEUED: the stream stands in the queue of those that want something; HELD: a
+ * receive is done and waits in line, its buffer in `backend`, its result in `receive_error`.
  */
 enum operation {
     CONNECT = 1 << 0,
@@ -22,6 +23,7 @@ enum operation {
 };
 #define WANTED(operation) ((unsigned)(operation) << 8)
 #define QUEUED            (1u << 16)
+#define HELD              (1u << 17)
 
 #define OPERATIONS_MOST 3u /* that a stream puts into the ring at once */
 
@@ -193,39 +195,66 @@ static bool is_to_be_repeated(int error)
     return error == EAGAIN || error == EINTR || error == ENOBUFS;
 }
 
-static void told(struct stream *stream, uint8_t *data, size_t length, int error)
+/* Tells what a receive brought: bytes, the end, or a negative error. */
+static void tell(struct stream *stream, uint8_t *buffer, int result)
 {
-    if (length < URING_BUFFER_BYTES)
-        stream->flags &= ~(unsigned)STREAM_BULK;
+    struct uring_buffers *buffers = &loop_uring_of(stream->loop)->buffers;
+
+    if (result > 0)
+        stream_received(stream, bytes_of(buffer, (size_t)result), 0);
     else
-        stream->flags |= STREAM_BULK;
-    stream->loop->crowd++;
-    if (length == 0 && error == 0)
-        error = stream_socket_error_at_end(stream);
-    stream_received(stream, bytes_of(data, length), error);
+        stream_received(stream, bytes_of(NULL, 0),
+                        result < 0 ? -result : stream_socket_error_at_end(stream));
+    uring_buffers_give(buffers, buffer);
+}
+
+static size_t on_take_turn(struct stream *stream)
+{
+    uint8_t *buffer = stream->backend;
+    size_t   length = stream->receive_error > 0 ? (size_t)stream->receive_error : 0;
+
+    if (!(stream->registered & HELD))
+        return 0;
+    stream->registered &= ~HELD;
+    stream->backend = NULL;
+    tell(stream, buffer, stream->receive_error);
+    return length;
+}
+
+/* Nothing was received: it is tried again, unless nobody wants it. */
+static void not_received(struct stream *stream, int error)
+{
+    stream->flags &= ~(unsigned)STREAM_BULK; /* a large buffer found nothing */
+    if (stream->flags & STREAM_CLOSING)
+        return;
+    if (error == ECANCELED && (stream->flags & STREAM_STOPPING))
+        stream->flags &= ~(unsigned)(STREAM_STOPPING | STREAM_RECEIVING);
+    else
+        want(stream, RECEIVE);
 }
 
 static void received(struct loop_uring *uring, struct stream *stream,
                      const struct io_uring_cqe *cqe)
 {
     uint8_t *buffer = stream->backend;
-    int      error = cqe->res < 0 ? -cqe->res : 0;
 
     stream->backend = NULL;
     if (buffer == NULL)
         buffer = uring_buffers_taken(&uring->buffers, cqe->flags);
-    if (stream->flags & STREAM_CLOSING) {
-        /* nobody is told any more */
-    } else if (error == ECANCELED && (stream->flags & STREAM_STOPPING)) {
-        stream->flags &= ~(unsigned)(STREAM_STOPPING | STREAM_RECEIVING);
-    } else if (error == ECANCELED || is_to_be_repeated(error)) {
-        /* nothing is there for a large buffer, or it was stopped and asked for again */
-        stream->flags &= ~(unsigned)STREAM_BULK;
-        want(stream, RECEIVE);
-    } else {
-        told(stream, buffer, error == 0 ? (size_t)cqe->res : 0, error);
+    if ((stream->flags & STREAM_CLOSING) || cqe->res == -ECANCELED ||
+        is_to_be_repeated(-cqe->res)) {
+        uring_buffers_give(&uring->buffers, buffer);
+        not_received(stream, -cqe->res);
+        return;
     }
-    uring_buffers_give(&uring->buffers, buffer);
+    uring->epoll.loop.crowd++;
+    if (!stream_waits_in_line(stream)) {
+        tell(stream, buffer, cqe->res);
+        return;
+    }
+    stream->registered |= HELD;
+    stream->backend = buffer;
+    stream->receive_error = cqe->res;
 }
 
 static void sent(struct stream *stream, int result)
@@ -313,20 +342,20 @@ static enum fail on_connect(struct stream *stream, const struct address *address
 
 static void on_receive(struct stream *stream)
 {
-    if (!(stream->registered & RECEIVE))
+    if (!(stream->registered & (RECEIVE | HELD)))
         want(stream, RECEIVE);
 }
 
 static void on_receive_stop(struct stream *stream)
 {
-    if (stream->registered & RECEIVE) {
-        stream->flags |= STREAM_STOPPING;
-        if (!(stream->registered & STOP))
-            want(stream, STOP);
+    if (!(stream->registered & (RECEIVE | HELD))) {
+        stream->registered &= ~WANTED(RECEIVE);
+        stream->flags &= ~(unsigned)STREAM_RECEIVING;
         return;
     }
-    stream->registered &= ~WANTED(RECEIVE);
-    stream->flags &= ~(unsigned)STREAM_RECEIVING;
+    stream->flags |= STREAM_STOPPING;
+    if ((stream->registered & (RECEIVE | STOP)) == RECEIVE)
+        want(stream, STOP);
 }
 
 static void on_send(struct stream *stream)
@@ -336,6 +365,9 @@ static void on_send(struct stream *stream)
 
 static void on_close(struct stream *stream, bool abort)
 {
+    if (stream->registered & HELD)
+        uring_buffers_give(&loop_uring_of(stream->loop)->buffers, stream->backend);
+    stream->registered &= ~HELD;
     if (abort)
         stream_socket_will_reset(stream->fd);
     if (stream->registered & (ALL | QUEUED))
@@ -349,6 +381,7 @@ const struct loop_stream_ops uring_stream_ops = {
     .local_address = stream_socket_local_address,
     .receive = on_receive,
     .receive_stop = on_receive_stop,
+    .take_turn = on_take_turn,
     .send = on_send,
     .shutdown = stream_socket_shutdown,
     .close = on_close,

@@ -7,6 +7,16 @@
  * 4 ms behind turns of 256 KiB each, 0.6 ms behind these. */
 #define RECEIVE_SHARED ((size_t)64 * 1024)
 
+/* What one turn of the loop does for streams in line: some 100 microseconds of work. */
+#define LINE_BUDGET ((size_t)128 * 1024)
+
+/* Who is patient has used up the budget by more bytes than these: a turn works on one
+ * handshake.  Fewer begin none. */
+#define PATIENT_FREE ((size_t)16)
+
+/* A receive that brings as much is a part of something larger. */
+#define BULK ((size_t)16 * 1024)
+
 /* ---- what callers ask for ---- */
 
 static void stream_init(struct stream *stream, struct loop *loop,
@@ -56,6 +66,14 @@ void stream_receive(struct stream *stream, size_t at_most)
         at_most == 0 || at_most > LOOP_RECEIVE_MAX ? LOOP_RECEIVE_MAX : at_most;
     stream->flags = (stream->flags | STREAM_RECEIVING) & ~(unsigned)STREAM_STOPPING;
     stream->loop->ops->stream->receive(stream);
+}
+
+void stream_set_patient(struct stream *stream, bool patient)
+{
+    if (patient)
+        stream->flags |= STREAM_PATIENT;
+    else
+        stream->flags &= ~(unsigned)STREAM_PATIENT;
 }
 
 void stream_receive_stop(struct stream *stream)
@@ -113,16 +131,70 @@ void stream_done(struct stream *stream, enum stream_flag what)
     loop->done_end = &stream->next_done;
 }
 
+/* ---- fairness ---- */
+
+bool stream_waits_in_line(struct stream *stream)
+{
+    struct loop *loop = stream->loop;
+
+    if (!(stream->flags & (STREAM_PATIENT | STREAM_BULK)))
+        return false;
+    if (stream->flags & STREAM_IN_LINE)
+        return true;
+    stream->flags |= STREAM_IN_LINE;
+    stream->next_in_line = NULL;
+    *loop->line_end = stream;
+    loop->line_end = &stream->next_in_line;
+    return true;
+}
+
+static struct stream *next_of_line(struct loop *loop)
+{
+    struct stream *stream = loop->line;
+
+    loop->line = stream->next_in_line;
+    if (loop->line == NULL)
+        loop->line_end = &loop->line;
+    stream->flags &= ~(unsigned)STREAM_IN_LINE;
+    return stream;
+}
+
+/* What a turn takes off the budget. */
+static size_t cost_of_turn(struct stream *stream)
+{
+    bool   patient = (stream->flags & STREAM_PATIENT) != 0;
+    size_t bytes;
+
+    if ((stream->flags & (STREAM_RECEIVING | STREAM_CLOSING)) != STREAM_RECEIVING)
+        return 0;
+    bytes = stream->loop->ops->stream->take_turn(stream);
+    return patient && bytes > PATIENT_FREE ? LINE_BUDGET : bytes;
+}
+
+void stream_line_moves(struct loop *loop)
+{
+    size_t left = LINE_BUDGET;
+
+    while (loop->line != NULL && left > 0) {
+        size_t cost = cost_of_turn(next_of_line(loop));
+
+        left = cost < left ? left - cost : 0;
+    }
+}
+
 size_t stream_receive_budget(const struct stream *stream)
 {
-    size_t fair = stream->loop->crowd > 1 ? RECEIVE_SHARED : LOOP_RECEIVE_MAX;
+    const struct loop *loop = stream->loop;
+    size_t fair = loop->crowd > 1 || loop->line != NULL ? RECEIVE_SHARED : LOOP_RECEIVE_MAX;
 
     return stream->receive_limit < fair ? stream->receive_limit : fair;
 }
 
 void stream_received(struct stream *stream, struct bytes data, int error)
 {
-    stream->flags &= ~(unsigned)(STREAM_RECEIVING | STREAM_STOPPING);
+    stream->flags &= ~(unsigned)(STREAM_RECEIVING | STREAM_STOPPING | STREAM_BULK);
+    if (data.len >= BULK)
+        stream->flags |= STREAM_BULK;
     stream->events->received(stream, data, error);
 }
 
@@ -144,6 +216,10 @@ static void deliver(struct stream *stream)
     unsigned what = stream->flags & STREAM_DONE;
 
     stream->flags &= ~(unsigned)(STREAM_DONE | STREAM_QUEUED);
+    if ((what & STREAM_DONE_CLOSED) && (stream->flags & STREAM_IN_LINE)) {
+        stream_done(stream, STREAM_DONE_CLOSED); /* the line still has it */
+        return;
+    }
     if (what & STREAM_DONE_CLOSED) {
         stream->loop->streams--;
         stream->events->closed(stream);

@@ -29,8 +29,10 @@ enum fail pump_accept(struct pump *pump, struct loop *loop, struct loop_accepted
 {
     enum fail rc = stream_attach(&pump->stream, loop, &stream_events, accepted, options, why);
 
-    if (rc == FAIL_NONE)
+    if (rc == FAIL_NONE) {
         pump->state = PUMP_OPEN;
+        pump->accepted = true;
+    }
     return rc;
 }
 
@@ -48,6 +50,14 @@ enum fail pump_connect(struct pump *pump, struct loop *loop, const struct addres
     return rc;
 }
 
+/* What comes next may begin or go on with a handshake: half a millisecond of computing.  Direct
+ * TLS begins with the first byte of a client. */
+static bool is_costly(const struct pump *pump)
+{
+    return pump->leg.state == LEG_HANDSHAKE ||
+           (pump->leg.state == LEG_CLEAR && pump->received_bytes == 0 && pump->accepted);
+}
+
 void pump_receive(struct pump *pump, size_t at_most)
 {
     bool wants = pump->discarding || !pump->ended_told;
@@ -55,6 +65,7 @@ void pump_receive(struct pump *pump, size_t at_most)
     if (pump->state != PUMP_OPEN || pump->receiving || pump->eof || !wants)
         return;
     pump->receiving = true;
+    stream_set_patient(&pump->stream, is_costly(pump));
     stream_receive(&pump->stream, at_most);
 }
 

@@ -56,6 +56,7 @@ struct pump {
     struct buf                waiting; /* written, not yet submitted */
     struct buf                sending; /* submitted */
     enum pump_state           state;
+    bool                      accepted; /* else it connected */
     bool                      receiving;
     bool                      finishing; /* FIN follows what waits */
     bool                      eof;       /* the transport ended */

@@ -146,7 +146,7 @@ static size_t piece_length(struct sim_peer *peer)
 }
 
 /* The data is copied to memory of its own, so that a use after the call is found. */
-static void deliver_piece(struct sim_peer *peer)
+static size_t deliver_piece(struct sim_peer *peer)
 {
     size_t   n = piece_length(peer);
     uint8_t *piece = sim_allocate(NULL, n);
@@ -156,18 +156,23 @@ static void deliver_piece(struct sim_peer *peer)
     peer->delivered += n;
     stream_received(peer->stream, bytes_of(piece, n), 0);
     free(piece);
+    return n;
 }
 
-static void receive(struct sim_peer *peer)
+static size_t receive(struct sim_peer *peer)
 {
     int error = peer->reset_error;
 
-    if (peer->in.len > 0) {
-        deliver_piece(peer);
-        return;
-    }
+    if (peer->in.len > 0)
+        return deliver_piece(peer);
     peer->reset_error = 0;
     stream_received(peer->stream, bytes_of(NULL, 0), error);
+    return 0;
+}
+
+static size_t on_take_turn(struct stream *stream)
+{
+    return can_receive(peer_of(stream)) ? receive(peer_of(stream)) : 0;
 }
 
 /* ---- a turn ---- */
@@ -188,9 +193,9 @@ void sim_stream_serve(struct sim_peer *peer)
         return;
     if (can_send(peer))
         on_send(peer->stream);
-    if (can_receive(peer))
+    if (can_receive(peer) && !stream_waits_in_line(peer->stream))
         receive(peer);
-    else if (peer->stream->flags & STREAM_STOPPING)
+    else if ((peer->stream->flags & STREAM_STOPPING) && !(peer->stream->flags & STREAM_IN_LINE))
         peer->stream->flags &= ~(unsigned)(STREAM_STOPPING | STREAM_RECEIVING);
 }
 
@@ -212,6 +217,7 @@ const struct loop_stream_ops sim_stream_ops = {
     .connect = on_connect,
     .receive = on_receive,
     .receive_stop = on_receive_stop,
+    .take_turn = on_take_turn,
     .send = on_send,
     .shutdown = on_shutdown,
     .close = on_close,
