@@ -91,14 +91,14 @@ class Forger(Stream):
         self.sealer = None
         self.sent = self.came = b""
 
-    def begin_tls(self, context, server_side=False, server_hostname=None):
+    def begin_tls(self, context, server_side=False, server_hostname=None, session=None):
         handle, self.secrets = tempfile.mkstemp(prefix="pgtls-secrets-")
         os.close(handle)
         context.keylog_filename = self.secrets
         if server_side:
             context.num_tickets = 0         # they would be the first records
         self.is_server = server_side
-        super().begin_tls(context, server_side, server_hostname)
+        super().begin_tls(context, server_side, server_hostname, session)
 
     def handshake(self):
         try:
