@@ -16,7 +16,9 @@
  * TLS12=1 TLS 1.2 at most, PIPE=N queries in flight (query).
  * Prints "ops seconds rate" on one line.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -47,7 +49,7 @@ static double now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec + t.tv_nsec / 1e9;
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 struct conn {
@@ -60,7 +62,7 @@ struct conn {
 static int tcp(int p)
 {
     struct sockaddr_in a = { .sin_family = AF_INET,
-                             .sin_port = htons(p),
+                             .sin_port = htons((uint16_t)p),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
     if (fd < 0 || connect(fd, (void *)&a, sizeof a)) {
@@ -75,17 +77,17 @@ static int put(struct conn *c, const void *b, size_t n)
 {
     const char *p = b;
     while (n) {
-        ssize_t r = c->ssl ? SSL_write(c->ssl, p, n) : send(c->fd, p, n, MSG_NOSIGNAL);
+        ssize_t r = c->ssl ? SSL_write(c->ssl, p, (int)n) : send(c->fd, p, n, MSG_NOSIGNAL);
         if (r <= 0)
             return -1;
         p += r;
-        n -= r;
+        n -= (size_t)r;
     }
     return 0;
 }
 static ssize_t get(struct conn *c, void *b, size_t n)
 {
-    return c->ssl ? SSL_read(c->ssl, b, n) : recv(c->fd, b, n, 0);
+    return c->ssl ? SSL_read(c->ssl, b, (int)n) : recv(c->fd, b, n, 0);
 }
 static void drop(struct conn *c)
 {
@@ -155,7 +157,7 @@ static int message(struct conn *c, size_t *body)
         ssize_t r = get(c, c->buf + c->len, sizeof c->buf - c->len);
         if (r <= 0)
             return -1;
-        c->len += r;
+        c->len += (size_t)r;
     }
 }
 static int startup(struct conn *c)
@@ -180,7 +182,7 @@ static int query(struct conn *c, const char *sql)
 {
     char     b[256];
     size_t   n = strlen(sql) + 1;
-    uint32_t l = htonl(n + 4);
+    uint32_t l = htonl((uint32_t)(n + 4));
     b[0] = 'Q';
     memcpy(b + 1, &l, 4);
     memcpy(b + 5, sql, n);
@@ -203,7 +205,7 @@ static void print_latency(void)
     long n = latencies < LATENCIES_MOST ? latencies : LATENCIES_MOST;
     if (n == 0)
         return;
-    qsort(latency, n, sizeof *latency, compare);
+    qsort(latency, (size_t)n, sizeof *latency, compare);
     printf("p50 %u p99 %u max %u us\n", latency[n / 2], latency[n * 99 / 100], latency[n - 1]);
 }
 static void *handshakes(void *arg)
@@ -373,7 +375,7 @@ static void *serve(void *arg)
         ssize_t r = recv(fd, b + len, (1 << 16) - len, 0);
         if (r <= 0)
             break;
-        len += r;
+        len += (size_t)r;
         size_t at = 0;
         char   out[65536];
         size_t o = 0;
@@ -415,7 +417,7 @@ static void *serve(void *arg)
                                         { "TimeZone", "UTC" } };
                 for (size_t i = 0; i < 5; i++) {
                     size_t   a = strlen(ps[i][0]) + 1, v = strlen(ps[i][1]) + 1;
-                    uint32_t L = htonl(4 + a + v);
+                    uint32_t L = htonl((uint32_t)(4 + a + v));
                     h[n++] = 'S';
                     memcpy(h + n, &L, 4);
                     n += 4;
@@ -467,7 +469,7 @@ static void *serve(void *arg)
                             ssize_t w = send(fd, blast + s, sizeof blast - s, MSG_NOSIGNAL);
                             if (w <= 0)
                                 goto done;
-                            s += w;
+                            s += (size_t)w;
                         }
                     }
                     memcpy(out + o,
@@ -511,7 +513,7 @@ done:
 static int backend(int p)
 {
     struct sockaddr_in a = { .sin_family = AF_INET,
-                             .sin_port = htons(p),
+                             .sin_port = htons((uint16_t)p),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int                l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
     setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
@@ -579,7 +581,7 @@ int main(int n, char **v)
         }
         printf("%d %.3f %.1f errors %ld\n", ok, now() - t0, ok / (now() - t0), (long)errs);
         fflush(stdout);
-        sleep(atoi(v[4]));
+        sleep((unsigned)atoi(v[4]));
         return 0;
     }
     int threads = atoi(v[4]), full = !strcmp(v[1], "connect");
