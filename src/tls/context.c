@@ -35,7 +35,8 @@ static void on_info(const SSL *ssl, int where, int value)
     struct tls_engine *engine = engine_of(ssl);
     int16_t            alert = (int16_t)(value & 0xff);
 
-    if ((where & SSL_CB_ALERT) == 0 || alert == SSL3_AD_CLOSE_NOTIFY)
+    if ((where & SSL_CB_ALERT) == 0 || alert == SSL3_AD_CLOSE_NOTIFY ||
+        alert == SSL_AD_USER_CANCELLED) /* says nothing by itself: RFC 8446 6.1 */
         return;
     if ((where & SSL_CB_READ) != 0)
         engine->alert_received = alert;

@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Odd records, told to our record layer and to OpenSSL's: both must say the same.
+ *
+ * The far end of either is an OpenSSL that has made the handshake and tells its secrets; from
+ * there on records are forged with them.
+ */
+#include "tls/record_own.h"
+
+#include "harness/check.h"
+#include "harness/tls_pair.h"
+
+#include <ctype.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct tls_pki pki;
+
+static int make_pki(void **state)
+{
+    tls_pki_init(&pki);
+    return 0;
+}
+
+static int remove_pki(void **state)
+{
+    tls_pki_fini(&pki);
+    return 0;
+}
+
+/* ---- two ends, and the secrets of the far one ---- */
+
+struct forge {
+    struct tls_engine *engine;
+    struct buf         out; /* of the engine */
+    SSL_CTX           *library;
+    SSL               *peer;
+    BIO               *to_peer, *from_peer;
+    struct tls_aeads  *aeads;
+    struct tls_traffic traffic;   /* towards the engine */
+    bool               is_server; /* the engine */
+    struct buf         wire;      /* forged */
+};
+
+static void keep_secret(const SSL *ssl, const char *line)
+{
+    struct forge *forge = SSL_get_app_data(ssl);
+    const char   *label =
+        forge->is_server ? "CLIENT_TRAFFIC_SECRET_0 " : "SERVER_TRAFFIC_SECRET_0 ";
+    const char *hex;
+
+    if (strncmp(line, label, strlen(label)) != 0)
+        return;
+    hex = strrchr(line, ' ') + 1;
+    for (size_t i = 0; hex[2 * i] != '\0'; i++)
+        assert_int_equal(sscanf(hex + 2 * i, "%2hhx", &forge->traffic.secret[i]), 1);
+}
+
+static void start_peer(struct forge *forge, const char *suite)
+{
+    forge->library = SSL_CTX_new(forge->is_server ? TLS_client_method() : TLS_server_method());
+    SSL_CTX_set_keylog_callback(forge->library, keep_secret);
+    SSL_CTX_set_num_tickets(forge->library, 0);
+    assert_int_equal(SSL_CTX_set_ciphersuites(forge->library, suite), 1);
+    if (!forge->is_server)
+        SSL_CTX_use_cert_and_key(forge->library, identity_leaf(pki.server),
+                                 identity_key(pki.server), identity_intermediates(pki.server),
+                                 1);
+    forge->peer = SSL_new(forge->library);
+    SSL_set_app_data(forge->peer, forge);
+    forge->to_peer = BIO_new(BIO_s_mem());
+    forge->from_peer = BIO_new(BIO_s_mem());
+    BIO_set_mem_eof_return(forge->to_peer, -1);
+    SSL_set_bio(forge->peer, forge->to_peer, forge->from_peer);
+    if (forge->is_server)
+        SSL_set_connect_state(forge->peer);
+    else
+        SSL_set_accept_state(forge->peer);
+}
+
+static void shake(struct forge *forge)
+{
+    enum tls_verdict verdict = TLS_WANT_MORE;
+
+    for (int round = 0; round < 10 && verdict == TLS_WANT_MORE; round++) {
+        struct bytes in;
+        char        *data;
+
+        SSL_do_handshake(forge->peer);
+        in.len = (size_t)BIO_get_mem_data(forge->from_peer, &data);
+        in.p = (uint8_t *)data;
+        verdict = tls_engine_handshake(forge->engine, &in, &forge->out);
+        assert_int_equal(in.len, 0);
+        BIO_reset(forge->from_peer);
+        if (forge->out.len > 0)
+            BIO_write(forge->to_peer, buf_bytes(&forge->out).p, (int)forge->out.len);
+        buf_clear(&forge->out);
+    }
+    assert_int_equal(verdict, TLS_DONE);
+    assert_int_equal(SSL_do_handshake(forge->peer), 1);
+}
+
+static void forge_init(struct forge *forge, bool is_server, enum tls_records layer,
+                       const char *suite)
+{
+    *forge = (struct forge){ .is_server = is_server,
+                             .aeads = tls_aeads_new(),
+                             .out = BUF_LIMIT((size_t)1 << 20),
+                             .wire = BUF_LIMIT((size_t)8 << 20) };
+    forge->engine = tls_pair_engine(
+        &(struct tls_policy_options){ .role = is_server ? TLS_SERVER : TLS_CLIENT,
+                                      .identity = is_server ? pki.server : NULL,
+                                      .record_layer = layer },
+        &(struct tls_engine_options){ .wall_s = CERTS_NOW });
+    start_peer(forge, suite);
+    shake(forge);
+    forge->traffic.suite = (uint8_t)tls_suite_find(
+        SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(forge->peer)));
+    assert_true(tls_aeads_prepare(forge->aeads, (enum tls_suite)forge->traffic.suite));
+    assert_true(tls_traffic_start(&forge->traffic, forge->aeads));
+    assert_string_equal(tls_engine_facts(forge->engine)->record_layer,
+                        layer == TLS_RECORDS_LIBRARY ? "library" : "record");
+}
+
+static void forge_fini(struct forge *forge)
+{
+    tls_engine_free(forge->engine);
+    tls_aeads_release(forge->aeads);
+    buf_fini(&forge->out);
+    buf_fini(&forge->wire);
+    SSL_free(forge->peer);
+    SSL_CTX_free(forge->library);
+}
+
+/* ---- records that no TLS library would send ---- */
+
+/* A record with this TLSInnerPlaintext: content, type and padding as they come. */
+static void put_inner(struct forge *forge, struct bytes inner)
+{
+    uint8_t        *to = buf_reserve(&forge->wire, inner.len + 21);
+    uint8_t         nonce[TLS_NONCE_BYTES];
+    EVP_CIPHER_CTX *cipher;
+    int             n;
+
+    memcpy(nonce, forge->traffic.iv, sizeof nonce);
+    for (int i = 0; i < 8; i++)
+        nonce[11 - i] ^= (uint8_t)(forge->traffic.sequence >> (8 * i));
+    forge->traffic.sequence++;
+    memcpy(to,
+           (uint8_t[]){ 23, 3, 3, (uint8_t)((inner.len + 16) >> 8), (uint8_t)(inner.len + 16) },
+           5);
+    cipher = tls_aeads_take(forge->aeads, (enum tls_suite)forge->traffic.suite, TLS_SEALS,
+                            forge->traffic.key, nonce);
+    assert_int_equal(EVP_CipherUpdate(cipher, NULL, &n, to, 5), 1);
+    if (inner.len > 0)
+        assert_int_equal(EVP_CipherUpdate(cipher, to + 5, &n, inner.p, (int)inner.len), 1);
+    assert_int_equal(EVP_CipherFinal_ex(cipher, to + 5 + inner.len, &n), 1);
+    assert_int_equal(EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, 16, to + 5 + inner.len),
+                     1);
+    buf_wrote(&forge->wire, inner.len + 21);
+}
+
+/*
+ * What the far end sends, as words:
+ *
+ *     data=BODY alert=BODY hs=BODY 99=BODY    a record of that inner type, sealed
+ *     inner=BODY                              a sealed record with this TLSInnerPlaintext
+ *     wire=BODY                               bytes as they are
+ *     keys                                    from here on with the next keys
+ *     skip                                    a sequence number is lost
+ *     again                                   what was sent last, once more
+ *     flip-N                                  a bit is turned, N bytes before the end
+ *
+ * BODY is hexadecimal digits, then perhaps @N: so many bytes 'x'.  Behind it +N is so much
+ * padding, and *N that it comes so often.
+ */
+struct body {
+    uint8_t bytes[40000];
+    size_t  len, padding;
+    int     times;
+};
+
+static void read_body(struct body *body, const char *text)
+{
+    char *end;
+
+    body->len = body->padding = 0;
+    body->times = 1;
+    for (; isxdigit((unsigned char)*text); text += 2)
+        assert_int_equal(sscanf(text, "%2hhx", &body->bytes[body->len++]), 1);
+    for (; *text != '\0' && *text != ' '; text = end) {
+        size_t n = strtoul(text + 1, &end, 10);
+
+        if (*text == '@') {
+            memset(body->bytes + body->len, 'x', n);
+            body->len += n;
+        } else if (*text == '+') {
+            body->padding = n;
+        } else {
+            assert_int_equal(*text, '*');
+            body->times = (int)n;
+        }
+    }
+}
+
+static void put_record(struct forge *forge, uint8_t type, const struct body *body)
+{
+    uint8_t *inner = calloc(1, body->len + 1 + body->padding);
+
+    memcpy(inner, body->bytes, body->len);
+    inner[body->len] = type;
+    put_inner(forge, bytes_of(inner, body->len + 1 + body->padding));
+    free(inner);
+}
+
+static bool starts(const char *word, const char *with)
+{
+    return strncmp(word, with, strlen(with)) == 0;
+}
+
+static void put_body(struct forge *forge, const char *word)
+{
+    static struct body body;
+
+    read_body(&body, strchr(word, '=') + 1);
+    for (int i = 0; i < body.times; i++) {
+        if (starts(word, "wire="))
+            buf_put(&forge->wire, bytes_of(body.bytes, body.len));
+        else if (starts(word, "inner="))
+            put_inner(forge, bytes_of(body.bytes, body.len));
+        else
+            put_record(forge,
+                       starts(word, "data=")    ? 23
+                       : starts(word, "hs=")    ? 22
+                       : starts(word, "alert=") ? 21
+                                                : (uint8_t)atoi(word),
+                       &body);
+    }
+}
+
+/* One word; `last` is where the one before it begins on the wire. */
+static void put_word(struct forge *forge, const char *word, size_t last)
+{
+    struct buf *wire = &forge->wire;
+
+    if (starts(word, "keys"))
+        assert_true(tls_traffic_update(&forge->traffic, forge->aeads));
+    else if (starts(word, "skip"))
+        forge->traffic.sequence++;
+    else if (starts(word, "again"))
+        buf_put(wire, bytes_of(wire->memory + last, wire->len - last));
+    else if (starts(word, "flip-"))
+        wire->memory[wire->len - strtoul(word + 5, NULL, 10)] ^= 0x40;
+    else
+        put_body(forge, word);
+}
+
+static void put_words(struct forge *forge, const char *words)
+{
+    size_t last = 0;
+
+    buf_reserve(&forge->wire, (size_t)1 << 20);
+    while (words != NULL && *words != '\0') {
+        size_t before = forge->wire.len;
+
+        put_word(forge, words, last);
+        last = before;
+        words = strchr(words, ' ');
+        words += words != NULL;
+    }
+}
+
+/* ---- the cases ---- */
+
+#define HELLO " data=68656c6c6f"
+#define TICKET                                                                                 \
+    "0400001500000009000000010"                                                                \
+    "26e6e"                                                                                    \
+    "0006"                                                                                     \
+    "7469636b6574"                                                                             \
+    "0000"
+#define NONE (-1) /* no alert is sent */
+
+enum { BOTH, TO_CLIENT, TO_SERVER };
+
+static const struct oddity {
+    const char *words;
+    int         alert;   /* what RFC 8446 or OpenSSL wants */
+    int         to;      /* whom */
+    bool        lenient; /* newer OpenSSL takes it */
+} oddities[] = {
+    { "data=6161" HELLO, NONE, BOTH, false },
+    /* records with nothing in them */
+    { "data=" HELLO, NONE, BOTH, false },
+    { "data=+100" HELLO, NONE, BOTH, false },
+    { "data=*32" HELLO, NONE, BOTH, false },
+    { "data=*33" HELLO, 10, BOTH, false },
+    { "data=*32" HELLO " data=*32" HELLO, NONE, BOTH, false },
+    { "data=*32 hs=" TICKET " data=*32" HELLO, NONE, TO_CLIENT, false },
+    { "alert=" HELLO, 10, BOTH, false },
+    { "alert=+20", 10, BOTH, false },
+    { "hs=" HELLO, 10, BOTH, false },
+    { "hs=+9", 10, BOTH, false },
+    { "inner=", 20, BOTH, false },
+    { "inner=00", 10, BOTH, false },
+    { "inner=0000000000000000000000", 10, BOTH, false },
+    /* too much */
+    { "data=@16384" HELLO, NONE, BOTH, false },
+    { "data=@16385" HELLO, 22, BOTH, false },
+    { "data=@16000+623" HELLO, NONE, BOTH, false },
+    { "data=@1+16000" HELLO, NONE, BOTH, false },
+    { "data=@16384+100" HELLO, NONE, BOTH, false },
+    { "data=@16384+239" HELLO, NONE, BOTH, false },
+    { "data=@16384+240" HELLO, 22, BOTH, false },
+    { "wire=170303410178", 22, BOTH, false },
+    { "wire=170303410078", NONE, BOTH, false },
+    { "wire=1703034100@16640", 20, BOTH, false },
+    { "99=@16385", 10, BOTH, false },
+    { "alert=@16385", 22, BOTH, false },
+    { "hs=@16385", 22, BOTH, false },
+    /* too little */
+    { "wire=1703030000", 20, BOTH, false },
+    { "wire=170303000f@15", 20, BOTH, false },
+    { "wire=1703030010@16", 20, BOTH, false },
+    { "wire=17", NONE, BOTH, false },
+    { "wire=17030300", NONE, BOTH, false },
+    /* forged, lost, repeated */
+    { "data=@5 flip-1" HELLO, 20, BOTH, false },
+    { "data=@5 flip-20", 20, BOTH, false },
+    { "data=@5" HELLO " flip-3", 20, BOTH, false },
+    { "data=@5 skip" HELLO, 20, BOTH, false },
+    { "data=@5 again", 20, BOTH, false },
+    { "keys" HELLO, 20, BOTH, false },
+    { "hs=1800000100" HELLO, 20, BOTH, false },
+    /* headers */
+    { "wire=1703010010@16", 50, BOTH, false },
+    { "wire=1703040010@16", 50, BOTH, false },
+    { "wire=1702030010@16", 70, BOTH, false },
+    { "wire=170304410178", 50, BOTH, false },
+    { "wire=160301000478787878", 10, BOTH, false },
+    { "wire=160303410178", 10, BOTH, false },
+    { "wire=15030300020100", 10, BOTH, false },
+    { "wire=15030300020228", 10, BOTH, false },
+    { "wire=16030300051800000100", 10, BOTH, false },
+    { "wire=140303000101" HELLO, 10, TO_SERVER, false },
+    { "wire=140303000101" HELLO, 10, TO_CLIENT, true },
+    { "wire=63030300010178", 10, BOTH, false },
+    { "wire=0003030028@40", 10, BOTH, false },
+    /* inner types */
+    { "20=01" HELLO, 10, BOTH, false },
+    { "24=01000178", 10, BOTH, false },
+    { "99=78", 10, BOTH, false },
+    { "99=", 10, BOTH, false },
+    /* alerts */
+    { "data=@3 alert=0100" HELLO, NONE, BOTH, false },
+    { "data=@3 alert=0200", NONE, BOTH, false },
+    { "alert=0300" HELLO, NONE, BOTH, false },
+    { "alert=0100 wire=630000ffff@99", NONE, BOTH, false },
+    { "alert=0100+500", NONE, BOTH, false },
+    { "alert=015a" HELLO, NONE, BOTH, false },
+    { "alert=025a" HELLO, NONE, BOTH, false },
+    { "alert=015a*4" HELLO, NONE, BOTH, false },
+    { "alert=015a*5" HELLO, 10, BOTH, false },
+    { "alert=015a*4" HELLO " alert=015a*4" HELLO, NONE, BOTH, false },
+    { "alert=015a*4 data= alert=015a", 10, BOTH, false },
+    { "alert=015a*4 hs=1800000100 keys alert=015a*4" HELLO, NONE, BOTH, false },
+    { "alert=0228" HELLO, NONE, BOTH, false },
+    { "data=@9 alert=0128" HELLO, NONE, BOTH, false },
+    { "alert=01c8" HELLO, NONE, BOTH, false },
+    { "alert=0328" HELLO, NONE, BOTH, false },
+    { "alert=01 alert=00", 10, BOTH, false },
+    { "alert=015a0100", 10, BOTH, false },
+    { "alert=010000", 10, BOTH, false },
+    /* amid a message */
+    { "hs=1800" HELLO, 10, BOTH, false },
+    { "hs=18000001" HELLO, 10, BOTH, false },
+    { "hs=1800 alert=0100", 10, BOTH, false },
+    { "hs=1800 data=", 10, BOTH, false },
+    { "hs=0400001500" HELLO, 10, TO_CLIENT, false },
+    /* messages that are over */
+    { "hs=14000030@48", 10, BOTH, false },
+    { "hs=01000038@56", 10, BOTH, false },
+    { "hs=02000038@56", 10, BOTH, false },
+    { "hs=0d0000050000000000", 10, BOTH, false },
+    { "hs=0b00000400000000", 10, BOTH, false },
+    { "hs=00000000", 10, BOTH, false },
+    { "hs=05000000", 10, BOTH, false },
+    { "hs=63000000", 10, BOTH, false },
+    /* tickets */
+    { "hs=" TICKET HELLO, 10, TO_SERVER, false },
+    { "hs=" TICKET HELLO, NONE, TO_CLIENT, false },
+    { "hs=" TICKET TICKET "+7" HELLO, NONE, TO_CLIENT, false },
+    { "hs=" TICKET "1800000100 keys" HELLO, NONE, TO_CLIENT, false },
+    { "hs=1800000100" TICKET " keys" HELLO, 10, TO_CLIENT, false },
+    { "hs=040000 hs=15000000 hs=0900000001026e hs=6e00067469 hs=636b6574 hs=0000" HELLO, NONE,
+      TO_CLIENT, false },
+    { "hs=0402010b", 47, TO_CLIENT, false },
+    { "hs=04000014000000090000000102"
+      "6e6e"
+      "00067469636b657400",
+      50, TO_CLIENT, false },
+    { "hs=04000016000000090000000102"
+      "6e6e"
+      "00067469636b6574"
+      "0000"
+      "7a",
+      50, TO_CLIENT, false },
+    { "hs=04000000", 50, TO_CLIENT, false },
+    /* new keys */
+    { "hs=1800000100 keys" HELLO, NONE, BOTH, false },
+    { "hs=1800000101 keys" HELLO, NONE, BOTH, false },
+    { "hs=1800 hs=000100 keys" HELLO, NONE, BOTH, false },
+    { "hs=18000001+50 hs=01+50 keys" HELLO, NONE, BOTH, false },
+    { "hs=1800000102 keys" HELLO, 47, BOTH, false },
+    { "hs=18000001ff keys" HELLO, 47, BOTH, false },
+    { "hs=18000000" HELLO, 50, BOTH, false },
+    { "hs=180000020000" HELLO, 47, BOTH, false },
+    { "hs=18ffffff" HELLO, 47, BOTH, false },
+    { "hs=180000010018 keys" HELLO, 10, BOTH, false },
+    { "hs=18000001001800000100 keys" HELLO, 10, BOTH, false },
+};
+
+/* ---- what comes of them ---- */
+
+struct outcome {
+    enum tls_verdict verdict;
+    int              alert_sent, alert_received;
+    size_t           plain_bytes;
+    uint64_t         plain_sum;
+    bool             answered; /* a KeyUpdate, or an alert */
+};
+
+static struct outcome told(struct forge *forge, size_t piece, size_t room)
+{
+    struct outcome outcome = { 0 };
+    struct bytes   wire = buf_bytes(&forge->wire);
+    uint8_t       *plain = malloc(room);
+
+    do {
+        struct bytes in = bytes_first(wire, piece);
+        size_t       offered = in.len, got;
+
+        do {
+            outcome.verdict =
+                tls_engine_read(forge->engine, &in, plain, room, &got, &forge->out);
+            outcome.plain_bytes += got;
+            for (size_t i = 0; i < got; i++)
+                outcome.plain_sum = outcome.plain_sum * 31 + plain[i];
+        } while (outcome.verdict == TLS_DONE);
+        bytes_skip(&wire, offered - in.len);
+    } while (wire.len > 0 && outcome.verdict == TLS_WANT_MORE);
+    outcome.alert_sent = tls_engine_alert_sent(forge->engine);
+    outcome.alert_received = tls_engine_alert_received(forge->engine);
+    outcome.answered = forge->out.len > 0;
+    free(plain);
+    return outcome;
+}
+
+static struct outcome outcome_of(const struct oddity *oddity, enum tls_records layer,
+                                 bool is_server, const char *suite, size_t piece, size_t room)
+{
+    struct forge   forge;
+    struct outcome outcome;
+
+    forge_init(&forge, is_server, layer, suite);
+    put_words(&forge, oddity->words);
+    outcome = told(&forge, piece, room);
+    if (outcome.alert_sent >= 0) { /* the far end can read it, and that is the whole of it */
+        BIO_write(forge.to_peer, buf_bytes(&forge.out).p, (int)forge.out.len);
+        assert_true(SSL_read(forge.peer, (char[1]){ 0 }, 1) <= 0);
+        assert_int_equal(SSL_get_shutdown(forge.peer) & SSL_RECEIVED_SHUTDOWN,
+                         SSL_RECEIVED_SHUTDOWN);
+    }
+    forge_fini(&forge);
+    return outcome;
+}
+
+static bool is_same(const struct outcome *a, const struct outcome *b)
+{
+    return a->verdict == b->verdict && a->alert_sent == b->alert_sent &&
+           a->alert_received == b->alert_received && a->plain_bytes == b->plain_bytes &&
+           a->plain_sum == b->plain_sum && a->answered == b->answered;
+}
+
+static void show(const char *who, const struct outcome *o)
+{
+    print_error("  %s: verdict %d, alerts %d %d, %zu bytes, answered %d\n", who, o->verdict,
+                o->alert_sent, o->alert_received, o->plain_bytes, o->answered);
+}
+
+/* False where they differ, or ours is not the one that is wanted. */
+static bool compare(const struct oddity *oddity, bool is_server, const char *suite,
+                    size_t piece, size_t room)
+{
+    struct outcome ours = outcome_of(oddity, TLS_RECORDS_OWN, is_server, suite, piece, room);
+    struct outcome theirs =
+        outcome_of(oddity, TLS_RECORDS_LIBRARY, is_server, suite, piece, room);
+
+    if (ours.alert_sent == oddity->alert &&
+        (is_same(&ours, &theirs) || (oddity->lenient && theirs.alert_sent == NONE)))
+        return true;
+    print_error("%s\n  to a %s, in pieces of %zu: wanted is alert %d\n", oddity->words,
+                is_server ? "server" : "client", piece, oddity->alert);
+    show("ours", &ours);
+    show("OpenSSL", &theirs);
+    return false;
+}
+
+static void compare_all(const char *suite, size_t piece, size_t room)
+{
+    int bad = 0;
+
+    for (size_t i = 0; i < sizeof oddities / sizeof *oddities; i++) {
+        bad += oddities[i].to != TO_CLIENT && !compare(&oddities[i], true, suite, piece, room);
+        bad += oddities[i].to != TO_SERVER && !compare(&oddities[i], false, suite, piece, room);
+    }
+    assert_int_equal(bad, 0);
+}
+
+static void odd_records_get_the_alert_that_openssl_gives(void **state)
+{
+    compare_all("TLS_AES_256_GCM_SHA384", SIZE_MAX, 100000);
+}
+
+static void however_they_are_cut_and_whatever_the_room(void **state)
+{
+    compare_all("TLS_AES_128_GCM_SHA256", 7, 11);
+    compare_all("TLS_CHACHA20_POLY1305_SHA256", 20000, 16384);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(odd_records_get_the_alert_that_openssl_gives),
+        cmocka_unit_test(however_they_are_cut_and_whatever_the_room),
+    };
+
+    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+}
