@@ -19,7 +19,6 @@
 #define BAD_RECORD_MAC     20
 #define RECORD_OVERFLOW    22
 #define DECODE_ERROR       50
-#define PROTOCOL_VERSION   70
 #define INTERNAL_ERROR     80
 #define USER_CANCELED      90
 
@@ -67,9 +66,7 @@ static enum step check_header(struct tls_engine *engine, const uint8_t *header)
      * connection with an "unexpected_message" alert." */
     if (header[0] != TLS_CONTENT_DATA)
         return refuse(engine, UNEXPECTED_MESSAGE, "a record that is not encrypted");
-    if (header[1] != 3)
-        return refuse(engine, PROTOCOL_VERSION, "a record of no version of TLS");
-    if (header[2] != 3)
+    if (header[1] != 3 || header[2] != 3)
         return refuse(engine, DECODE_ERROR, "a record of another version");
     /* 5.2: "The length MUST NOT exceed 2^14 + 256 bytes.  An endpoint that receives a record
      * that exceeds this length MUST terminate the connection with a "record_overflow"
@@ -154,8 +151,6 @@ static enum step take_data(struct tls_engine *engine, struct bytes content)
 
 static enum step take_content(struct tls_engine *engine, uint8_t type, struct bytes content)
 {
-    if (type != TLS_CONTENT_DATA && type != TLS_CONTENT_ALERT && type != TLS_CONTENT_HANDSHAKE)
-        return refuse(engine, UNEXPECTED_MESSAGE, "a record of an unknown type");
     /* 5.1: "The length MUST NOT exceed 2^14 bytes.  An endpoint that receives a record that
      * exceeds this length MUST terminate the connection with a "record_overflow" alert." */
     if (content.len > engine->session.most_read)
@@ -176,7 +171,8 @@ static enum step take_content(struct tls_engine *engine, uint8_t type, struct by
     switch (type) {
     case TLS_CONTENT_DATA: return take_data(engine, content);
     case TLS_CONTENT_ALERT: return take_alert(engine, content);
-    default: return take_messages(engine, content);
+    case TLS_CONTENT_HANDSHAKE: return take_messages(engine, content);
+    default: return refuse(engine, UNEXPECTED_MESSAGE, "a record of an unknown type");
     }
 }
 
