@@ -121,6 +121,35 @@ LOGINS = {
 }
 
 
+def item(kind, *parts):
+    body = b"".join(parts)
+    return bytes([kind]) + struct.pack(">H", len(body)) + body
+
+
+RAW_BYTES, NEXT_KEYS, INNER, ALERT, HANDSHAKE, DATA = 0, 1, 2, 21, 22, 23
+HELLO_DATA = item(DATA, b"hello")
+TICKET = bytes.fromhex("04000015000000090000000102" "6e6e00067469636b65740000")
+UPDATE, REQUEST = bytes.fromhex("1800000100"), bytes.fromhex("1800000101")
+RECORDS = {
+    "data": 3 * HELLO_DATA, "empty": 33 * item(DATA), "padded": item(INNER, b"hello\x17", bytes(40)),
+    "full": item(DATA, b"x" * 16384) + HELLO_DATA, "too-full": item(DATA, b"x" * 16385),
+    "close": HELLO_DATA + item(ALERT, b"\1\0") + HELLO_DATA, "fatal": item(ALERT, b"\2\x28"),
+    "canceled": 5 * item(ALERT, b"\1\x5a"), "half-alert": item(ALERT, b"\1") + item(ALERT, b"\0"),
+    "update": item(HANDSHAKE, UPDATE) + item(NEXT_KEYS) + HELLO_DATA,
+    "requests": 3 * (item(HANDSHAKE, REQUEST) + item(NEXT_KEYS) + HELLO_DATA),
+    "many-updates": 66 * (item(HANDSHAKE, UPDATE) + item(NEXT_KEYS)),
+    "update-cut": item(HANDSHAKE, UPDATE[:2]) + item(HANDSHAKE, UPDATE[2:]) + item(NEXT_KEYS) + HELLO_DATA,
+    "update-and-more": item(HANDSHAKE, UPDATE + b"\x18"), "update-2": item(HANDSHAKE, b"\x18\0\0\1\2"),
+    "ticket": item(HANDSHAKE, TICKET) + HELLO_DATA,
+    "tickets-update": item(HANDSHAKE, TICKET + TICKET + UPDATE) + item(NEXT_KEYS) + HELLO_DATA,
+    "ticket-cut": b"".join(item(HANDSHAKE, TICKET[i:i + 3]) for i in range(0, len(TICKET), 3)) + HELLO_DATA,
+    "ticket-broken": item(HANDSHAKE, TICKET[:-1] + b"\1"), "amid": item(HANDSHAKE, TICKET[:9]) + HELLO_DATA,
+    "finished": item(HANDSHAKE, b"\x14\0\0\x30", bytes(48)), "wrong-key": item(NEXT_KEYS) + HELLO_DATA,
+    "raw-header": item(RAW_BYTES, b"\x17\3\3\x41\1x"), "raw-alert": item(RAW_BYTES, b"\x15\3\3\0\2\2\x28"),
+    "raw-garbage": HELLO_DATA + item(RAW_BYTES, b"\x17\3\3\0\x20", bytes(32)), "no-type": item(INNER, bytes(9)),
+}
+
+
 def gates():
     """Each policy and layer that matters, with each opening; two requests in turn."""
     turns = dict(OPENINGS)
@@ -156,5 +185,8 @@ write("pg_error_response", ERRORS)
 write("pg_sasl", SASLS)
 write("pg_frame", {name: bytes([i]) + stream for i, (name, stream) in enumerate(FRAMES.items())})
 write("pg_frame", {f"client-{name}": bytes([128 + i]) + stream for i, (name, stream) in enumerate(REQUESTS.items())})
+write("tls_record", {f"{role}-{name}": bytes([choice + i]) + stream for role, choice in
+                     (("client", 64), ("server", 0)) for i, (name, stream) in enumerate(RECORDS.items())
+                     if role == "client" or i % 2 or "ticket" in name})
 write("gate", dict(gates()))
 write("login", dict(logins()))

@@ -18,15 +18,19 @@
 
 static const struct suite {
     unsigned    number;
+    const char *name;
     const char *cipher;
     const char *digest;
     uint8_t     key_bytes;
     uint8_t     secret_bytes;
 } suites[TLS_SUITES] = {
-    [TLS_SUITE_NONE] = { 0, NULL, NULL, 0, 0 },
-    [TLS_SUITE_AES_128_GCM_SHA256] = { 0x1301, "AES-128-GCM", "SHA256", 16, 32 },
-    [TLS_SUITE_AES_256_GCM_SHA384] = { 0x1302, "AES-256-GCM", "SHA384", 32, 48 },
-    [TLS_SUITE_CHACHA20_POLY1305_SHA256] = { 0x1303, "ChaCha20-Poly1305", "SHA256", 32, 32 },
+    [TLS_SUITE_NONE] = { 0, NULL, NULL, NULL, 0, 0 },
+    [TLS_SUITE_AES_128_GCM_SHA256] = { 0x1301, "TLS_AES_128_GCM_SHA256", "AES-128-GCM",
+                                       "SHA256", 16, 32 },
+    [TLS_SUITE_AES_256_GCM_SHA384] = { 0x1302, "TLS_AES_256_GCM_SHA384", "AES-256-GCM",
+                                       "SHA384", 32, 48 },
+    [TLS_SUITE_CHACHA20_POLY1305_SHA256] = { 0x1303, "TLS_CHACHA20_POLY1305_SHA256",
+                                             "ChaCha20-Poly1305", "SHA256", 32, 32 },
 };
 
 /* Remembers its key: the records of one turn are mostly of one connection. */
@@ -52,9 +56,9 @@ enum tls_suite tls_suite_find(unsigned number)
     return TLS_SUITE_NONE;
 }
 
-unsigned tls_suite_number(enum tls_suite suite)
+const char *tls_suite_name(enum tls_suite suite)
 {
-    return suites[suite].number;
+    return suites[suite].name;
 }
 
 size_t tls_suite_key_bytes(enum tls_suite suite)

@@ -32,7 +32,7 @@ enum tls_suite {
 
 /* The suite of a number on the wire; TLS_SUITE_NONE for others. */
 enum tls_suite tls_suite_find(unsigned number);
-unsigned       tls_suite_number(enum tls_suite suite);
+const char    *tls_suite_name(enum tls_suite suite); /* "TLS_AES_128_GCM_SHA256" */
 size_t         tls_suite_key_bytes(enum tls_suite suite);
 size_t         tls_suite_secret_bytes(enum tls_suite suite); /* of its hash */
 

@@ -114,25 +114,34 @@ static enum fail start(struct tls_engine *engine, const struct tls_engine_option
     return start_library(engine, options, why);
 }
 
+struct tls_engine *tls_engine_new_raw(struct tls_context *context)
+{
+    struct tls_engine *engine = calloc(1, sizeof *engine);
+
+    if (engine == NULL)
+        return NULL;
+    engine->chosen = engine->context = tls_context_hold(context);
+    engine->host = -1;
+    engine->records = &tls_record_library;
+    engine->first_byte = engine->alert_received = engine->alert_sent = -1;
+    engine->alert_wanted = -1;
+    return engine;
+}
+
 struct tls_engine *tls_engine_new(struct tls_context              *context,
                                   const struct tls_engine_options *options, struct failure *why)
 {
-    struct tls_engine *engine = calloc(1, sizeof *engine);
+    struct tls_engine *engine = tls_engine_new_raw(context);
     enum fail          rc;
 
     if (engine == NULL) {
         fail(why, FAIL_MEMORY, "out of memory");
         return NULL;
     }
-    engine->chosen = engine->context = tls_context_hold(context);
     engine->wall_s = options->wall_s;
     engine->alpn_required = options->alpn_required;
     engine->keep_chain = options->keep_chain;
-    engine->host = -1;
     tls_engine_need_failure(engine);
-    engine->records = &tls_record_library;
-    engine->first_byte = engine->alert_received = engine->alert_sent = -1;
-    engine->alert_wanted = -1;
     rc = start(engine, options, why);
     ERR_clear_error();
     if (rc == FAIL_NONE)

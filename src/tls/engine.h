@@ -111,6 +111,21 @@ void tls_engine_close(struct tls_engine *engine, struct buf *out);
  */
 void tls_engine_eof(struct tls_engine *engine);
 
+/*
+ * Gives the connection away, to another process: appends all that is needed to go on with it.
+ * `out` holds its secrets then, and `engine` is good for nothing but tls_engine_free().
+ * FAIL_REFUSED, and nothing has changed: OpenSSL protects its records.
+ */
+enum fail tls_engine_give(struct tls_engine *engine, struct buf *out,
+                          struct failure *why) WARN_UNUSED;
+
+/*
+ * Goes on with what was given.  The context must be one of the same role.  All facts are there
+ * again, but not the peer's certificate itself, nor our own.
+ */
+struct tls_engine *tls_engine_take(struct tls_context *context, struct bytes given,
+                                   struct failure *why);
+
 /* Which of the hosts of tls_context_new_for_hosts() the client meant: its index; -1 before the
  * ClientHello, where there are no hosts, and where no one was found. */
 int tls_engine_host(const struct tls_engine *engine);

@@ -82,6 +82,9 @@ static inline enum tls_role engine_role(const struct tls_engine *engine)
     return engine_policy(engine)->role;
 }
 
+/* engine.c: an engine of this context that has begun nothing yet; NULL when out of memory. */
+struct tls_engine *tls_engine_new_raw(struct tls_context *context);
+
 /* engine.c: makes engine->failure, where there is memory for it: it may stay NULL. */
 void tls_engine_need_failure(struct tls_engine *engine);
 

@@ -143,7 +143,7 @@ void tls_facts_collect_sni(struct tls_engine *engine)
     char        sni[LONGEST_NAME];
     struct fact text = { &engine->facts.sni, NULL };
 
-    if (engine->texts != NULL)
+    if (engine->texts != NULL || engine->ssl == NULL)
         return;
     text.text = escaped_sni(sni, sizeof sni, engine);
     if (text.text != NULL && pack(engine, &text, 1) != FAIL_NONE)

@@ -12,6 +12,30 @@ void tls_held_free(struct tls_held *held)
     *held = (struct tls_held){ 0 };
 }
 
+static bool fill_record(struct tls_held *held, struct bytes bytes)
+{
+    size_t whole;
+
+    if (!tls_held_header(held, &bytes) || bytes.len == 0)
+        return true;
+    whole = TLS_HEADER_BYTES + bytes_u16(held->header + 3);
+    return whole <= TLS_LONGEST_RECORD && TLS_HEADER_BYTES + bytes.len < whole &&
+           !tls_held_record(held, &bytes) && held->memory != NULL;
+}
+
+bool tls_held_fill(struct tls_held *held, struct bytes bytes, bool is_plain)
+{
+    if (!is_plain)
+        return fill_record(held, bytes);
+    if (bytes.len == 0 || bytes.len > TLS_LONGEST_CONTENT ||
+        (held->memory = malloc(bytes.len)) == NULL)
+        return false;
+    memcpy(held->memory, bytes.p, bytes.len);
+    held->len = (uint16_t)bytes.len;
+    held->is_plain = true;
+    return true;
+}
+
 bool tls_held_header(struct tls_held *held, struct bytes *in)
 {
     while (held->len < TLS_HEADER_BYTES && in->len > 0) {

@@ -20,6 +20,12 @@ struct tls_held {
 
 void tls_held_free(struct tls_held *held); /* wipes plaintext */
 
+/*
+ * Goes on where another one was: a record that is cut, or plaintext.  False: that cannot be, or
+ * there is no memory.
+ */
+bool tls_held_fill(struct tls_held *held, struct bytes bytes, bool is_plain);
+
 /* Takes from `in` what belongs to the header; true once it is complete. */
 bool tls_held_header(struct tls_held *held, struct bytes *in);
 

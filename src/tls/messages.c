@@ -20,6 +20,17 @@ bool tls_messages_is_cut(const struct tls_messages *messages)
     return messages->have > 0;
 }
 
+bool tls_messages_are_sane(const struct tls_messages *m)
+{
+    bool is_ticket = m->header[0] == NEW_SESSION_TICKET;
+
+    if (m->have < sizeof m->header)
+        return true;
+    return m->have == sizeof m->header && m->field <= TICKET_END &&
+           m->body_left <= (is_ticket ? LONGEST_TICKET : 1) &&
+           (is_ticket || m->header[0] == KEY_UPDATE);
+}
+
 static enum tls_message wrong(int *alert, int number)
 {
     *alert = number;

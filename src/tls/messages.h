@@ -35,6 +35,9 @@ enum tls_message {
 enum tls_message tls_messages_next(struct tls_messages *messages, bool is_client,
                                    struct bytes *content, int *alert);
 
+/* A struct that comes from elsewhere can be gone on with. */
+bool tls_messages_are_sane(const struct tls_messages *messages);
+
 /* A message is unfinished. */
 bool tls_messages_is_cut(const struct tls_messages *messages);
 

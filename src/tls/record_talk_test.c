@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Long talks between our record layer and OpenSSL: random sizes, random cuts, new keys at any
- * time from either side.
+ * time from either side, and now and then our end goes on in another engine.
  *
  *     PGTLS_RECORDS=400000 build/tests/tls_record_talk_test
  */
@@ -82,7 +82,7 @@ struct talk {
     SSL               *peer;
     BIO               *to_peer, *from_peer;
     struct text        up, down; /* to the engine, from it */
-    uint64_t           records, updates;
+    uint64_t           records, updates, moves;
 };
 
 static uint8_t room[70000];
@@ -223,9 +223,25 @@ static void peer_reads(struct talk *talk)
     assert_int_equal(SSL_get_error(talk->peer, n), SSL_ERROR_WANT_READ);
 }
 
+static void engine_moves(struct talk *talk)
+{
+    struct buf          given = BUF_LIMIT(100000);
+    struct failure      why = { 0 };
+    struct tls_context *context = tls_context_hold(talk->engine->context);
+
+    assert_int_equal(tls_engine_give(talk->engine, &given, &why), FAIL_NONE);
+    assert_int_equal(tls_engine_write(talk->engine, BYTES("x"), &talk->out), FAIL_CLOSED);
+    tls_engine_free(talk->engine);
+    talk->engine = tls_engine_take(context, buf_bytes(&given), &why);
+    assert_non_null(talk->engine);
+    tls_context_release(context);
+    buf_fini(&given);
+    talk->moves++;
+}
+
 static void (*const turns[])(struct talk *talk) = {
     peer_writes,  peer_writes, engine_writes, engine_writes, engine_reads,
-    engine_reads, peer_reads,  peer_reads,    peer_updates,
+    engine_reads, peer_reads,  peer_reads,    peer_updates,  engine_moves,
 };
 
 static void hear_all(struct talk *talk)
@@ -262,7 +278,7 @@ static void talk_with(bool is_server, const char *suite, uint64_t records)
     while (talk.records < records)
         turns[random_below(sizeof turns / sizeof *turns)](&talk);
     hear_all(&talk);
-    assert_true(talk.updates > records / 200);
+    assert_true(talk.updates > records / 200 && talk.moves > records / 200);
     part(&talk);
     talk_fini(&talk);
 }
