@@ -153,7 +153,7 @@ static void plaintext_that_found_no_room_comes_along(void **state)
             tls_engine_read(pair.server.engine, &in, room, 5, &got, &pair.server.out),
             at < 15 ? TLS_DONE : TLS_WANT_MORE);
         assert_int_equal(got, 5);
-        assert_memory_equal(room, "twenty bytes of text" + at, 5);
+        assert_memory_equal(room, &"twenty bytes of text"[at], 5);
         move(&pair.server);
     }
     tls_pair_fini(&pair);
