@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: PostgreSQL
 """Runs the tests, one line a step, and ends with the sum.
 
-    tools/run_tests.py quick     unit tests, house rules, quick scenarios, the quick part of the
-                                 matrix of clients                            (make test)
-    tools/run_tests.py long      the scenarios that take long, the whole matrix  (make test-long)
-    tools/run_tests.py ci        all of it, with both compilers and sanitizers  (.ci/run)
+    tools/run_tests.py quick     unit tests, house rules, quick scenarios, the quick parts of
+                                 the matrix of clients and of the zoo         (make test)
+    tools/run_tests.py long      the scenarios that take long, all of the matrix and of the zoo
+                                                                              (make test-long)
+    tools/run_tests.py ci        all of it, with both compilers and sanitizers, and what is about
+                                 TLS with Debian 13 too                       (.ci/run)
+    tools/run_tests.py debian13  that part, inside the tree of tools/trixie_tests.sh
 
 The output of a step that failed is printed; the others leave theirs in BUILD/*.log.
 The last line is `N passed, N failed`; the exit code is 1 if any failed.
@@ -166,6 +169,11 @@ class Scenarios(Step):
         return super().run()
 
 
+# By number.  They run on the machine itself, and would find nothing else there.
+NOT_ABOUT_TLS = ("040", "050", "060", "080", "110", "120", "130", "140", "150", "160", "170", "180",
+                 "185", "190", "200", "210", "220", "230", "240", "250", "360")
+
+
 class Matrix(Step):
     """Every sslmode of client, listener and backend: tests/matrix."""
 
@@ -224,7 +232,8 @@ def sanitized(name, flags, *words):
     options = [f"-Db_sanitize={flags}", "-Dbuildtype=debugoptimized", "-Db_lundef=false"]
     return [setup(build, *options), compile_(build), quick_unit(build, env=env, wrapper=wrapper),
             Scenarios(f"quick, {name}" if not words else f"some, {name}", build, *words, env=env,
-                      wrapper=wrapper)]
+                      wrapper=wrapper),
+            *([] if words else [Zoo(f"quick, {name}", build, env=env)])]
 
 
 def ci():
@@ -235,11 +244,20 @@ def ci():
             *sanitized("tsan", "thread", "-m", "thread"),
             Step("make test", ["make", "test"], build, count_sum), long_unit(build),
             Scenarios("long", build, "--long"), Matrix("long", build, "--long"),
-            Zoo("long", build, "--long")]
+            Zoo("long", build, "--long"),
+            Step("Debian 13", ["tools/trixie_tests.sh"], build, count_sum)]
+
+
+def debian13():
+    """What OpenSSL 3.5 and PostgreSQL 17 could make different; see tools/trixie_tests.sh."""
+    build = os.path.join(SOURCE, "build")
+    others = [f"--ignore-glob=*/test_{number}_*" for number in NOT_ABOUT_TLS]
+    return [setup(build, "-Dbuildtype=debug"), compile_(build), quick_unit(build),
+            Scenarios("about TLS", build, *others), Zoo("quick", build)]
 
 
 def main(words):
-    plans = {"quick": quick, "long": long, "ci": ci}
+    plans = {"quick": quick, "long": long, "ci": ci, "debian13": debian13}
     if len(words) != 2 or words[1] not in plans:
         print(__doc__, file=sys.stderr)
         return 2

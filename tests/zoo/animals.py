@@ -179,7 +179,6 @@ KEYS = [
     ("p384", leaf(key="p384")),
     ("p521", leaf(key="p521")),
     ("secp256k1", leaf(key="k256")),
-    ("brainpool", leaf(key="brainpool")),
     ("ed25519", leaf(key="ed25519")),
     ("ed448", leaf(key="ed448")),
     ("ca-rsa", {"leaf": {"key": "rsa"}, "issuing": {"key": "rsa"}, "root": {"key": "rsa"}}),

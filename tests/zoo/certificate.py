@@ -100,7 +100,6 @@ GENERATED = {
     "ec-other": ["EC", "ec_paramgen_curve:prime256v1"],
     "p384": ["EC", "ec_paramgen_curve:secp384r1"], "p521": ["EC", "ec_paramgen_curve:secp521r1"],
     "k256": ["EC", "ec_paramgen_curve:secp256k1"],
-    "brainpool": ["EC", "ec_paramgen_curve:brainpoolP256r1"],
     "rsa": ["RSA", "rsa_keygen_bits:2048"], "rsa-1024": ["RSA", "rsa_keygen_bits:1024"],
     "rsa-3072": ["RSA", "rsa_keygen_bits:3072", "rsa_keygen_primes:3"],
     # of five primes, because two large ones take many seconds to find
