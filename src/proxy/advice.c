@@ -100,12 +100,44 @@ static void look_at_policy(const struct route *route, const char *setting,
     }
 }
 
+/* WIRE: a client that verifies would refuse the host by that name. */
+static void look_at_names(const struct route *host, struct conf_problems *problems)
+{
+    const struct conf_strings *names = &host->settings->listener.names;
+
+    for (size_t n = 0; n < names->count; n++) {
+        const char *name = names->items[n];
+
+        if (strcmp(name, TLS_HOST_DEFAULT) == 0 || strcmp(name, TLS_HOST_NO_SNI) == 0)
+            continue;
+        for (size_t i = 0; i < TLS_MOST_IDENTITIES; i++) {
+            const struct subject about = { host, "listener.server_cert",
+                                           tls_policy_identity(host->client_policy, i),
+                                           problems };
+            char                 what[300];
+
+            if (about.identity == NULL || identity_covers_name(about.identity, name))
+                continue;
+            snprintf(what, sizeof what, "the certificate is not for the host name \"%.250s\"",
+                     name);
+            advise(&about, what, "clients with verify-full will refuse it; add the name to it");
+        }
+    }
+}
+
+static void look_at_route(const struct route *route, struct conf_problems *problems)
+{
+    look_at_policy(route, "listener.server_cert", route->client_policy, problems);
+    if (route->place == 0 || route->settings->has_own_backend)
+        look_at_policy(route, "backend.client_cert", route->backend_policy, problems);
+    for (size_t i = 0; i < route->host_count; i++) {
+        look_at_route(route->hosts[i], problems);
+        look_at_names(route->hosts[i], problems);
+    }
+}
+
 void advice_give(const struct generation *generation, struct conf_problems *problems)
 {
-    for (size_t i = 0; i < generation->settings->route_count; i++) {
-        const struct route *route = generation->routes[i];
-
-        look_at_policy(route, "listener.server_cert", route->client_policy, problems);
-        look_at_policy(route, "backend.client_cert", route->backend_policy, problems);
-    }
+    for (size_t i = 0; i < generation->settings->route_count; i++)
+        look_at_route(generation->routes[i], problems);
 }

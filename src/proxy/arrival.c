@@ -31,9 +31,9 @@ static void report_limit(const struct conversation *c, const char *limit, uint64
 /* One of handshakes_per_second. */
 static bool take_handshake(struct conversation *c)
 {
-    uint64_t limit = c->rw->route->settings->limits.handshakes_per_second;
+    uint64_t limit = c->route->settings->limits.handshakes_per_second;
 
-    if (route_take_handshake(c->rw->route, loop_now_us(c->rw->worker->loop)))
+    if (route_take_handshake(c->route, loop_now_us(c->rw->worker->loop)))
         return true;
     report_limit(c, "handshakes_per_second", limit);
     return false;
@@ -76,7 +76,7 @@ static void refuse_tls(struct conversation *c, enum negotiation negotiation, con
 
 static void on_client_hello(struct conversation *c)
 {
-    if (c->rw->route->settings->listener.direct_tls == DIRECT_TLS_REFUSE) {
+    if (c->route->settings->listener.direct_tls == DIRECT_TLS_REFUSE) {
         refuse_tls(c, NEGOTIATION_DIRECT,
                    "the client started TLS without SSLRequest (direct TLS), and "
                    "listener.direct_tls is refuse",
@@ -103,7 +103,7 @@ static void demand_alpn(struct conversation *c)
 
 static bool take_session(struct conversation *c)
 {
-    const struct limit_settings *limits = &c->rw->route->settings->limits;
+    const struct limit_settings *limits = &c->route->settings->limits;
 
     if (c->is_over) {
         report_limit(c, "max_connections_per_ip", limits->max_connections_per_ip);
@@ -112,7 +112,7 @@ static bool take_session(struct conversation *c)
                             "limits.max_connections_per_ip of the proxy is reached");
         return false;
     }
-    c->holds_session = route_take_session(c->rw->route);
+    c->holds_session = route_take_session(c->route);
     if (c->holds_session)
         return true;
     report_limit(c, "max_connections", limits->max_connections);
@@ -127,7 +127,7 @@ static void came_in_plaintext(struct conversation *c)
     struct log_line line;
 
     c->negotiation = NEGOTIATION_PLAINTEXT;
-    if (c->rw->route->settings->listener.sslmode == SSLMODE_PREFER &&
+    if (c->route->settings->listener.sslmode == SSLMODE_PREFER &&
         report_begin(&line, c, EVENT_CLIENT_PLAINTEXT))
         log_end(&line);
 }
@@ -158,7 +158,7 @@ static void on_startup(struct conversation *c)
 /* In the clear only where the route says so; with a certificate where one is demanded. */
 static const char *why_no_cancel(const struct conversation *c)
 {
-    const struct listener_settings *listener = &c->rw->route->settings->listener;
+    const struct listener_settings *listener = &c->route->settings->listener;
     const struct tls_facts         *facts = leg_facts(&c->client.leg);
 
     if (facts == NULL)
@@ -179,9 +179,11 @@ static void on_cancel(struct conversation *c)
     c->approach->is_cancel = true;
     if (c->negotiation == NEGOTIATION_NONE)
         c->negotiation = NEGOTIATION_PLAINTEXT;
+    /* what stands behind it (a Terminate, say) is not forwarded */
+    pending->len = opening_length(buf_bytes(pending));
+    if (no == NULL)
+        no = cancelling_choose(c);
     if (no == NULL) {
-        /* what stands behind it (a Terminate, say) is not forwarded */
-        pending->len = opening_length(buf_bytes(pending));
         dialing_start(c);
         return;
     }
@@ -202,7 +204,7 @@ static void on_refused(struct conversation *c)
 /* Instead of S, the answer to SSLRequest may be an error. */
 static bool may_start_tls(struct conversation *c)
 {
-    if (c->rw->route->settings->listener.direct_tls == DIRECT_TLS_REQUIRE) {
+    if (c->route->settings->listener.direct_tls == DIRECT_TLS_REQUIRE) {
         refuse_tls(c, NEGOTIATION_SSLREQUEST,
                    "the client asked for TLS with SSLRequest, and listener.direct_tls is "
                    "require",
@@ -279,7 +281,7 @@ static void read_proxy_header(struct conversation *c)
     if (c->state != CONVERSATION_ACCEPTED)
         return;
     switch (proxy_header_read(
-        &header, (enum proxy_protocol)c->rw->route->settings->listener.proxy_protocol, &in)) {
+        &header, (enum proxy_protocol)c->route->settings->listener.proxy_protocol, &in)) {
     case PROXY_HEADER_WANT_MORE: return;
     case PROXY_HEADER_BAD: conversation_close(c, END_BAD_PROXY_HEADER); return;
     case PROXY_HEADER_DONE: break;
@@ -332,13 +334,23 @@ static void on_plaintext(struct pump *pump, struct bytes data)
     }
 }
 
+/* The one that the ClientHello named: its rules and its server are those from here on. */
+static void choose_host(struct conversation *c)
+{
+    int host = tls_engine_host(c->client.leg.tls);
+
+    if (host >= 0)
+        c->route = c->rw->route->hosts[host];
+}
+
 static void on_secured(struct pump *pump)
 {
     struct conversation *c = of_client(pump);
 
     report_handshake(c, true);
     conversation_is_proved(c);
-    gate_init(&c->approach->gate, c->rw->route->gate_policy,
+    choose_host(c);
+    gate_init(&c->approach->gate, c->route->gate_policy,
               c->negotiation == NEGOTIATION_DIRECT ? GATE_INSIDE_DIRECT_TLS
                                                    : GATE_INSIDE_NEGOTIATED_TLS);
     conversation_move(c, CONVERSATION_OPENING);

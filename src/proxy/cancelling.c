@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* Where cancel requests go, on a route whose backend is one of several (WIRE.md section 5). */
+/*
+ * Where cancel requests go, on a route whose backend is one of several.
+ *
+ * One inside TLS is for the host that it names, as its session was.  One in the clear names
+ * none: the key says whose it is, for all hosts of the port.
+ */
 #include "proxy/conversation_state.h"
 
 #include <stdlib.h>
@@ -10,7 +15,8 @@
 /* Is it open which server a session of this route is with? */
 static bool is_ambiguous(const struct conversation *c)
 {
-    return c->rw->route->target_count > 1 || c->approach->address_count > 1;
+    return c->rw->route->backend_count > 1 || c->route->target_count > 1 ||
+           c->approach->address_count > 1;
 }
 
 void cancelling_enter(struct conversation *c)
@@ -25,8 +31,8 @@ void cancelling_enter(struct conversation *c)
     entered->place.address = a->addresses[a->address_next - 1];
     entered->key_len = a->login.key_len;
     memcpy(entered->key, a->login.key, entered->key_len);
-    if (cancel_table_enter(c->rw->route->tally->cancels,
-                           bytes_of(entered->key, entered->key_len), &entered->place))
+    if (cancel_table_enter(c->route->tally->cancels, bytes_of(entered->key, entered->key_len),
+                           &entered->place))
         c->entered = entered;
     else
         free(entered);
@@ -36,8 +42,8 @@ void cancelling_leave(struct conversation *c)
 {
     if (c->entered == NULL)
         return;
-    cancel_table_leave(c->rw->route->tally->cancels,
-                       bytes_of(c->entered->key, c->entered->key_len), &c->entered->place);
+    cancel_table_leave(c->route->tally->cancels, bytes_of(c->entered->key, c->entered->key_len),
+                       &c->entered->place);
     explicit_bzero(c->entered->key, sizeof c->entered->key);
     free(c->entered);
     c->entered = NULL;
@@ -51,20 +57,74 @@ static const struct route_target *target_of(const struct route *route, uint64_t 
     return NULL;
 }
 
-bool cancelling_find(struct conversation *c)
+/* Whether the place is one of the route's; if so, it is what is tried. */
+static bool take_place(struct conversation *c, const struct route *route,
+                       const struct cancel_place *place)
 {
-    struct approach    *a = c->approach;
-    struct bytes        key = buf_bytes(&a->pending);
+    const struct route_target *target = target_of(route, place->target);
+    struct approach           *a = c->approach;
+
+    if (target == NULL)
+        return false;
+    c->route = route;
+    c->target = target;
+    a->addresses[0] = place->address;
+    a->address_count = 1;
+    a->target_next = route->target_count; /* no other one */
+    return true;
+}
+
+/* In the clear every host of the port may be meant. */
+static bool find_place(struct conversation *c, const struct cancel_place *place)
+{
+    const struct route *port = c->rw->route;
+    bool                is_found = take_place(c, c->route, place);
+
+    for (size_t i = 0; leg_facts(&c->client.leg) == NULL && !is_found && i < port->host_count;
+         i++)
+        is_found = take_place(c, port->hosts[i], place);
+    return is_found;
+}
+
+static bool find_session(struct conversation *c)
+{
+    struct bytes        key = buf_bytes(&c->approach->pending);
     struct cancel_place place;
 
     bytes_skip(&key, KEY_AT);
-    if (cancel_table_find(c->rw->route->tally->cancels, key, &place, 1) != 1)
-        return false; /* none, or two servers gave the same key: each of the list gets it */
-    c->target = target_of(c->rw->route, place.target);
-    if (c->target == NULL)
+    /* where two servers gave the same key, each of the list gets it */
+    return cancel_table_find(c->route->tally->cancels, key, &place, 1) == 1 &&
+           find_place(c, &place);
+}
+
+const char *cancelling_choose(struct conversation *c)
+{
+    const struct route *port = c->rw->route;
+
+    if (find_session(c) || leg_facts(&c->client.leg) != NULL)
+        return NULL;
+    if (port->backend_count < 2) { /* the only one may be that of a host */
+        c->approach->is_broadcast = port->target_count == 0;
+        return NULL;
+    }
+    if (port->settings->listener.cancel_unknown == CANCEL_UNKNOWN_REFUSE)
+        return "no session has its key, and listener.cancel_unknown is refuse";
+    if (!route_take_broadcast(port, loop_now_us(c->rw->worker->loop)))
+        return "no session has its key, and too many such requests came this second";
+    c->approach->is_broadcast = true;
+    return NULL;
+}
+
+bool cancelling_next_backend(struct conversation *c)
+{
+    const struct route *port = c->rw->route;
+    size_t              next = c->route->place;
+
+    while (next < port->host_count && !port->hosts[next]->settings->has_own_backend)
+        next++;
+    if (!c->approach->is_broadcast || next == port->host_count)
         return false;
-    a->addresses[0] = place.address;
-    a->address_count = 1;
-    a->target_next = c->rw->route->target_count; /* no other one */
+    c->route = port->hosts[next];
+    c->approach->target_next = 0;
     return true;
 }

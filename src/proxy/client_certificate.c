@@ -19,7 +19,7 @@ static const char *const kinds[] = {
 static void explain_names(const struct conversation *c, const struct certificate_names *names,
                           struct failure *why)
 {
-    const struct route *route = c->rw->route;
+    const struct route *route = c->route;
     const char         *kind = kinds[route->settings->listener.client_name];
     char                user[SHOWN], name[SHOWN], others[40] = "";
 
@@ -46,7 +46,7 @@ static void explain_names(const struct conversation *c, const struct certificate
 /* One of the names is the user's, or leads to it by the map. */
 static bool name_suffices(const struct conversation *c, struct failure *why)
 {
-    const struct route        *route = c->rw->route;
+    const struct route        *route = c->route;
     enum certificate_name_kind kind =
         (enum certificate_name_kind)route->settings->listener.client_name;
     struct certificate_names names = { 0 };
@@ -79,7 +79,7 @@ static bool refuse(struct conversation *c, const char *message, const char *hint
 bool certificate_check(struct conversation *c)
 {
     const struct tls_facts *facts = leg_facts(&c->client.leg);
-    int                     mode = c->rw->route->settings->listener.sslmode;
+    int                     mode = c->route->settings->listener.sslmode;
     struct failure          why = { 0 };
 
     if (mode != SSLMODE_VERIFY_CA && mode != SSLMODE_VERIFY_FULL)
@@ -90,8 +90,8 @@ bool certificate_check(struct conversation *c)
     if (mode == SSLMODE_VERIFY_CA || name_suffices(c, &why))
         return true;
     return refuse(c, "the name in the client certificate is not the user name",
-                  c->rw->route->map == NULL ? "log in as the user that the certificate is for"
-                                            : "log in as a user that the certificate may be "
-                                              "used for",
+                  c->route->map == NULL ? "log in as the user that the certificate is for"
+                                        : "log in as a user that the certificate may be "
+                                          "used for",
                   &why);
 }

@@ -68,7 +68,7 @@ static uint64_t now_us(const struct conversation *c)
 /* When the wait in this state is over; 0: never. */
 static uint64_t deadline(const struct conversation *c)
 {
-    const struct limit_settings *limits = &c->rw->route->settings->limits;
+    const struct limit_settings *limits = &c->route->settings->limits;
     uint64_t                     limit, at;
 
     if (c->state == CONVERSATION_ENDING)
@@ -115,14 +115,14 @@ static void stop_pending(struct conversation *c)
 {
     conversation_is_proved(c);
     if (c->is_pending)
-        atomic_fetch_sub(&c->rw->route->tally->pending, 1);
+        atomic_fetch_sub(&c->route->tally->pending, 1);
     c->is_pending = false;
 }
 
 /* A flood has many victims; one line a second tells of it. */
 static void report_flood(struct conversation *c)
 {
-    const struct limit_settings *limits = &c->rw->route->settings->limits;
+    const struct limit_settings *limits = &c->route->settings->limits;
     struct log_line              line;
 
     if (c->rw->flood_told_us != 0 && now_us(c) - c->rw->flood_told_us < 1000000)
@@ -139,11 +139,11 @@ static void report_flood(struct conversation *c)
  * finishing TLS gives way, which may be this one. */
 static void start_pending(struct conversation *c)
 {
-    uint64_t limit = c->rw->route->settings->limits.max_pending_logins;
+    uint64_t limit = c->route->settings->limits.max_pending_logins;
 
     add_unproved(c);
     c->is_pending = true;
-    if (atomic_fetch_add(&c->rw->route->tally->pending, 1) < limit)
+    if (atomic_fetch_add(&c->route->tally->pending, 1) < limit)
         return;
     report_flood(c);
     conversation_close(c->rw->unproved, END_MAX_PENDING);
@@ -329,6 +329,7 @@ static struct conversation *new_conversation(struct route_worker *rw, struct add
     }
     c->approach->conversation = c;
     c->rw = rw;
+    c->route = rw->route;
     c->peer = peer;
     c->id = worker_new_id(rw->worker);
     c->timer.expired = on_timer;
@@ -357,12 +358,12 @@ static void link_conversation(struct conversation *c)
 /* Beyond the limit of its address it is told so after TLS; beyond twice that, closed. */
 static bool is_flooding(struct conversation *c)
 {
-    uint64_t limit = c->rw->route->settings->limits.max_connections_per_ip;
+    uint64_t limit = c->route->settings->limits.max_connections_per_ip;
     uint64_t count;
 
     if (limit == 0)
         return false;
-    count = ip_counts_add(c->rw->route->tally->by_ip, &c->peer);
+    count = ip_counts_add(c->route->tally->by_ip, &c->peer);
     c->is_counted = count > 0;
     c->is_over = count > limit;
     return count > 2 * limit;
@@ -370,7 +371,7 @@ static bool is_flooding(struct conversation *c)
 
 bool conversation_admit(struct conversation *c)
 {
-    if (!route_admits(c->rw->route, &c->peer))
+    if (!route_admits(c->route, &c->peer))
         conversation_close(c, END_DENIED);
     else if (is_flooding(c))
         conversation_close(c, END_MAX_PER_IP);

@@ -85,6 +85,7 @@ struct approach {
     size_t                 address_next;
     bool                   must_connect; /* to the next one, whatever is known of it */
     bool                   is_cancel;
+    bool                   is_broadcast; /* of a cancel request: to every host's backend */
     bool                   cancel_sent;
     uint64_t left_out;     /* addresses that failed lately and were not tried yet: a bit each */
     bool     second_round; /* those are tried now */
@@ -106,6 +107,7 @@ struct entered_key {
 
 struct conversation {
     struct route_worker    *rw;
+    const struct route     *route; /* of `rw`, or the host that the client named */
     struct conversation    *next;
     struct conversation   **link; /* what points here */
     uint64_t                id;
@@ -176,7 +178,10 @@ void conversation_socket_closed(struct conversation *c);
 /* cancelling.c: where cancel requests go */
 void cancelling_enter(struct conversation *c); /* at ReadyForQuery */
 void cancelling_leave(struct conversation *c); /* at the end */
-bool cancelling_find(struct conversation *c);  /* true: the addresses to try are set */
+/* Sets what is tried; or returns why nothing is. */
+const char *cancelling_choose(struct conversation *c);
+/* Of a broadcast: goes on to the next backend; false behind the last. */
+bool cancelling_next_backend(struct conversation *c);
 
 /* arrival.c */
 extern const struct pump_events arrival_events; /* of the client's pump, for its whole life */

@@ -18,20 +18,41 @@ static void put_store(struct buf *report, const struct tls_policy *policy)
     buf_put_format(report, "\n");
 }
 
-static void put_route(struct buf *report, const struct route *route)
+static void put_backend(struct buf *report, const struct route *route)
 {
-    const struct listener_settings *listener = &route->settings->listener;
-    const struct backend_settings  *backend = &route->settings->backend;
+    const struct backend_settings *backend = &route->settings->backend;
 
-    buf_put_format(report, "route \"%s\"\n", route->settings->name);
-    for (size_t i = 0; i < listener->bind_address.count; i++)
-        buf_put_format(report, "  listener %s, sslmode %s\n", listener->bind_address.items[i],
-                       sslmode_name((enum sslmode)listener->sslmode));
     for (size_t i = 0; i < route->target_count; i++) {
         buf_put_format(report, "  backend %s, sslmode %s", route->targets[i].text,
                        sslmode_name((enum sslmode)backend->sslmode));
         put_store(report, route->backend_policy);
     }
+}
+
+static void put_host(struct buf *report, const struct route *host)
+{
+    const struct conf_strings *names = &host->settings->listener.names;
+
+    buf_put_format(report, "  host");
+    for (size_t i = 0; i < names->count; i++)
+        buf_put_format(report, " %s%s", names->items[i], i + 1 < names->count ? "," : "");
+    buf_put_format(report, ", sslmode %s\n",
+                   sslmode_name((enum sslmode)host->settings->listener.sslmode));
+    if (host->settings->has_own_backend)
+        put_backend(report, host);
+}
+
+static void put_route(struct buf *report, const struct route *route)
+{
+    const struct listener_settings *listener = &route->settings->listener;
+
+    buf_put_format(report, "route \"%s\"\n", route->settings->name);
+    for (size_t i = 0; i < listener->bind_address.count; i++)
+        buf_put_format(report, "  listener %s, sslmode %s\n", listener->bind_address.items[i],
+                       sslmode_name((enum sslmode)listener->sslmode));
+    put_backend(report, route);
+    for (size_t i = 0; i < route->host_count; i++)
+        put_host(report, route->hosts[i]);
 }
 
 /* ---- the table of what was loaded ---- */

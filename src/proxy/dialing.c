@@ -16,7 +16,7 @@ static struct conversation *of_backend(struct pump *pump)
 
 static const struct backend_settings *backend_settings(const struct conversation *c)
 {
-    return &c->rw->route->settings->backend;
+    return &c->route->settings->backend;
 }
 
 /* ---- failures ---- */
@@ -95,6 +95,8 @@ static bool is_due(struct conversation *c)
     struct approach *a = c->approach;
     uint64_t         place = place_of_address(a);
 
+    if (a->is_broadcast)
+        return true;
     if (a->second_round)
         return (a->left_out & place) != 0;
     if (!backoff_holds(&c->rw->backoff, current_address(c), a->dialing_us, now_us(c)))
@@ -127,9 +129,9 @@ static void begin_anew(struct approach *a)
 static void connect_next(struct conversation *c)
 {
     struct approach      *a = c->approach;
-    struct stream_options options = c->rw->route->stream_options;
+    struct stream_options options = c->route->stream_options;
 
-    options.source = route_source(c->rw->route);
+    options.source = route_source(c->route);
     while (a->address_next < a->address_count) {
         const struct address *address = &a->addresses[a->address_next++];
 
@@ -180,29 +182,30 @@ static void look_up_target(struct conversation *c)
 
 void dialing_next_target(struct conversation *c)
 {
-    struct approach    *a = c->approach;
-    const struct route *route = c->rw->route;
+    struct approach *a = c->approach;
 
-    if (a->target_next == route->target_count && a->left_out != 0 && !a->second_round) {
+    if (a->target_next == c->route->target_count && a->left_out != 0 && !a->second_round) {
         a->second_round = true;
         a->target_next = 0;
     }
-    if (a->target_next == route->target_count) {
-        exhausted(c);
-        return;
-    }
-    c->target = &route->targets[a->target_next++];
+    while (a->target_next == c->route->target_count)
+        if (!cancelling_next_backend(c)) {
+            exhausted(c);
+            return;
+        }
+    c->target = &c->route->targets[a->target_next++];
     look_up_target(c);
 }
 
 void dialing_start(struct conversation *c)
 {
     c->approach->dialing_us = now_us(c);
-    if (!c->approach->is_cancel || !cancelling_find(c)) {
+    if (c->approach->address_count == 0) {
         dialing_next_target(c);
         return;
     }
-    c->approach->must_connect = true; /* the session is nowhere else */
+    /* a cancel request, whose session is there and nowhere else */
+    c->approach->must_connect = true;
     conversation_move(c, CONVERSATION_RESOLVING);
     connect_next(c);
 }
@@ -353,8 +356,8 @@ static void start_backend_tls(struct conversation *c)
 
     buf_clear(&c->approach->held); /* said in plaintext, overtaken by TLS */
     conversation_move(c, CONVERSATION_BACKEND_TLS);
-    if (pump_start_tls(&c->backend, c->rw->backend_context, &options, nothing, &why) !=
-        FAIL_NONE)
+    if (pump_start_tls(&c->backend, route_worker_backend_context(c->rw, c->route), &options,
+                       nothing, &why) != FAIL_NONE)
         handshake_failed(c, &why);
 }
 
@@ -503,7 +506,7 @@ static void report_binding(struct conversation *c)
     struct failure why = { 0 };
 
     if (!c->approach->login.binding_refused ||
-        atomic_exchange(&c->rw->route->tally->binding_told, true))
+        atomic_exchange(&c->route->tally->binding_told, true))
         return;
     (void)fail(&why, FAIL_REFUSED,
                "the server refused SCRAM channel binding: the proxy's certificate is not the "
@@ -759,7 +762,7 @@ const struct pump_events dialing_events = {
 
 static bool login_time_is_over(const struct conversation *c)
 {
-    uint64_t limit = c->rw->route->settings->limits.login_timeout_us;
+    uint64_t limit = c->route->settings->limits.login_timeout_us;
 
     return limit != 0 && loop_now_us(c->rw->worker->loop) >= c->accepted_us + limit;
 }

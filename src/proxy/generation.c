@@ -77,6 +77,28 @@ static void refuse_expired(const struct route *before, const struct route *route
         settings_problem(problems, false, route->settings, "backend.client_cert", "%s", text);
 }
 
+/* Hosts are the same where their first name is. */
+static const struct route *same_host(const struct route *port, const struct route *host)
+{
+    const char *name = host->settings->listener.names.items[0];
+
+    for (size_t i = 0; i < port->host_count; i++)
+        if (strcmp(port->hosts[i]->settings->listener.names.items[0], name) == 0)
+            return port->hosts[i];
+    return NULL;
+}
+
+static void refuse_expired_hosts(const struct route *before, const struct route *route,
+                                 struct conf_problems *problems)
+{
+    for (size_t i = 0; i < route->host_count; i++) {
+        const struct route *served = same_host(before, route->hosts[i]);
+
+        if (served != NULL)
+            refuse_expired(served, route->hosts[i], problems);
+    }
+}
+
 static void refuse_to_expire(const struct generation *generation,
                              const struct generation *before, struct conf_problems *problems)
 {
@@ -84,8 +106,10 @@ static void refuse_to_expire(const struct generation *generation,
         const struct route *route = generation->routes[i];
         const struct route *served = generation_route(before, route->settings->name);
 
-        if (served != NULL)
-            refuse_expired(served, route, problems);
+        if (served == NULL)
+            continue;
+        refuse_expired(served, route, problems);
+        refuse_expired_hosts(served, route, problems);
     }
 }
 

@@ -82,15 +82,22 @@ static void add_policy(struct taking *taking, const char *leg, const struct tls_
         add_trust(taking, tls_policy_options(policy)->trust);
 }
 
+/* A host that leads to the port's server has nothing of its own on that leg. */
+static void add_route(struct taking *taking, const struct route *route)
+{
+    add_policy(taking, "client", route->client_policy);
+    if (route->place == 0 || route->settings->has_own_backend)
+        add_policy(taking, "backend", route->backend_policy);
+    for (size_t i = 0; i < route->host_count; i++)
+        add_route(taking, route->hosts[i]);
+}
+
 static void add_all(struct taking *taking, const struct generation *generation)
 {
     taking->count = 0;
     for (size_t i = 0; i < generation->settings->route_count; i++) {
-        const struct route *route = generation->routes[i];
-
-        taking->route = route->settings->name;
-        add_policy(taking, "client", route->client_policy);
-        add_policy(taking, "backend", route->backend_policy);
+        taking->route = generation->routes[i]->settings->name;
+        add_route(taking, generation->routes[i]);
     }
 }
 

@@ -144,7 +144,7 @@ static bool may_end_idle(const struct conversation *c)
 
 void relaying_timed_out(struct conversation *c)
 {
-    uint64_t limit = c->rw->route->settings->limits.idle_timeout_us;
+    uint64_t limit = c->route->settings->limits.idle_timeout_us;
     uint64_t quiet = now_us(c) - c->active_us;
     bool     half_closed = c->relay.to_client.state != PIPE_FLOWING;
 

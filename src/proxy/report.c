@@ -43,7 +43,7 @@ static void put_head(struct log_line *line, const struct conversation *c)
 {
     char peer[ADDRESS_TEXT];
 
-    log_text(line, "route", c->rw->route->settings->name);
+    log_text(line, "route", c->route->settings->name);
     log_number(line, "conn", c->id);
     log_text(line, "client", address_format(&c->peer, peer));
     if (c->via.length > 0)

@@ -30,13 +30,21 @@ static void set_stream_options(struct route *route)
 
 /* ---- addresses ---- */
 
-static uint64_t text_id(const char *text)
+static uint64_t text_id(uint64_t id, const char *text)
 {
-    uint64_t id = UINT64_C(14695981039346656037); /* FNV-1a */
-
     for (; *text != '\0'; text++)
         id = (id ^ (uint8_t)*text) * UINT64_C(1099511628211);
     return id;
+}
+
+/* Two hosts may reach the same server in different ways. */
+static uint64_t target_id(const struct route_settings *settings, const char *text)
+{
+    uint64_t id = UINT64_C(14695981039346656037); /* FNV-1a */
+
+    if (settings->has_own_backend)
+        id = text_id(id, settings->listener.names.items[0]);
+    return text_id(id, text);
 }
 
 static void set_target(struct route *route, struct route_target *target, const char *text,
@@ -46,7 +54,7 @@ static void set_target(struct route *route, struct route_target *target, const c
     struct failure                 why = { 0 };
 
     target->text = text;
-    target->id = text_id(text);
+    target->id = target_id(route->settings, text);
     if (address_split(text, target->host, sizeof target->host, &target->port, &target->is_unix,
                       &why) != FAIL_NONE)
         tell(problems, route->settings, "backend.address", &why);
@@ -79,7 +87,7 @@ static bool set_addresses(struct route *route, struct conf_problems *problems)
     const struct route_settings *settings = route->settings;
     const struct conf_strings   *addresses = &settings->backend.addresses;
 
-    route->targets = calloc(addresses->count, sizeof *route->targets);
+    route->targets = calloc(addresses->count + 1, sizeof *route->targets);
     if (route->targets == NULL)
         return false;
     route->target_count = addresses->count;
@@ -142,36 +150,111 @@ static enum gate_policy gate_policy(int sslmode)
     }
 }
 
-static void load_policies(struct route *route, struct conf_problems *problems)
+/* A port with hosts shows no certificate of its own. */
+static void load_client_side(struct route *route, struct conf_problems *problems)
 {
     const struct route_settings *settings = route->settings;
     struct buf                   map_text = BUF_LIMIT(0);
 
-    route->gate_policy = gate_policy(settings->listener.sslmode);
+    if (settings->host_count > 0 || settings->listener.sslmode == SSLMODE_DISABLE)
+        return;
     route->map = settings_load_map(settings, &map_text, problems);
-    if (settings->listener.sslmode != SSLMODE_DISABLE)
-        route->client_policy =
-            route_policy_of_clients(settings, buf_bytes(&map_text), problems);
-    if (settings->backend.sslmode != SSLMODE_DISABLE)
-        route->backend_policy = route_policy_of_backend(settings, problems);
+    route->client_policy = route_policy_of_clients(settings, buf_bytes(&map_text), problems);
     buf_fini(&map_text);
+}
+
+static void load_backend_side(struct route *route, const struct route *port,
+                              struct conf_problems *problems)
+{
+    const struct route_settings *settings = route->settings;
+
+    if (port != NULL && !settings->has_own_backend)
+        route->backend_policy =
+            port->backend_policy != NULL ? tls_policy_hold(port->backend_policy) : NULL;
+    else if (settings_has_backend(settings) && settings->backend.sslmode != SSLMODE_DISABLE)
+        route->backend_policy = route_policy_of_backend(settings, problems);
+}
+
+/* `port`: of a host.  Takes the tally over. */
+static struct route *load_route(const struct route_settings *settings,
+                                struct route_tally *tally, const struct route *port,
+                                struct conf_problems *problems)
+{
+    struct route *route = calloc(1, sizeof *route);
+
+    if (route == NULL) {
+        release_tally(tally);
+    } else {
+        route->settings = settings;
+        route->tally = tally;
+        route->gate_policy = gate_policy(settings->listener.sslmode);
+        load_client_side(route, problems);
+        load_backend_side(route, port, problems);
+        set_stream_options(route);
+    }
+    if (route == NULL || tally == NULL || !set_addresses(route, problems))
+        conf_problem_add(problems, false, settings->line, "route \"%s\": out of memory",
+                         settings->name);
+    return route;
+}
+
+/* ---- hosts ---- */
+
+static void name_hosts(struct route *port, struct conf_problems *problems)
+{
+    struct tls_host *hosts = calloc(port->host_count, sizeof *hosts);
+    struct failure   why = { 0 };
+
+    for (size_t i = 0; hosts != NULL && i < port->host_count; i++) {
+        const struct conf_strings *names = &port->hosts[i]->settings->listener.names;
+
+        hosts[i] = (struct tls_host){ (const char *const *)names->items, names->count,
+                                      port->hosts[i]->client_policy };
+    }
+    if (hosts == NULL)
+        (void)fail(&why, FAIL_MEMORY, "out of memory");
+    else
+        port->names = tls_hosts_new(hosts, port->host_count, &why);
+    if (port->names == NULL)
+        tell(problems, port->hosts[0]->settings, "listener.names", &why);
+    free(hosts);
+}
+
+static void load_hosts(struct route *port, struct conf_problems *problems)
+{
+    const struct route_settings *settings = port->settings;
+    bool                         are_good = true;
+
+    port->hosts = calloc(settings->host_count + 1, sizeof(struct route *));
+    if (port->hosts == NULL) {
+        conf_problem_add(problems, false, settings->line, "route \"%s\": out of memory",
+                         settings->name);
+        return;
+    }
+    for (size_t i = 0; i < settings->host_count; i++) {
+        struct route *host = load_route(&settings->hosts[i], hold_tally(port), port, problems);
+
+        are_good = are_good && host != NULL && host->client_policy != NULL;
+        if (host == NULL)
+            continue;
+        host->place = i + 1;
+        port->backend_count += host->settings->has_own_backend;
+        port->hosts[port->host_count++] = host;
+    }
+    if (are_good && port->host_count > 0)
+        name_hosts(port, problems);
 }
 
 struct route *route_new(const struct route_settings *settings, const struct route *before,
                         struct conf_problems *problems)
 {
-    struct route *route = calloc(1, sizeof *route);
     size_t        errors = problems->error_count;
+    struct route *route = load_route(settings, hold_tally(before), NULL, problems);
 
     if (route != NULL) {
-        route->settings = settings;
-        route->tally = hold_tally(before);
-        load_policies(route, problems);
-        set_stream_options(route);
+        route->backend_count = settings_has_backend(settings);
+        load_hosts(route, problems);
     }
-    if (route == NULL || route->tally == NULL || !set_addresses(route, problems))
-        conf_problem_add(problems, false, settings->line, "route \"%s\": out of memory",
-                         settings->name);
     if (problems->error_count == errors)
         return route;
     route_free(route);
@@ -182,6 +265,10 @@ void route_free(struct route *route)
 {
     if (route == NULL)
         return;
+    for (size_t i = 0; i < route->host_count; i++)
+        route_free(route->hosts[i]);
+    free(route->hosts);
+    tls_hosts_release(route->names);
     tls_policy_release(route->client_policy);
     tls_policy_release(route->backend_policy);
     ident_map_free(route->map);
@@ -234,23 +321,33 @@ void route_give_session(const struct route *route)
     atomic_fetch_sub(&route->tally->sessions, 1);
 }
 
-bool route_take_handshake(const struct route *route, uint64_t now_us)
+/* One of so many a second: `counter` has the second in its high half, how many in the low. */
+static bool take_of_second(atomic_uint_fast64_t *counter, uint64_t limit, uint64_t now_us)
 {
-    uint64_t      limit = route->settings->limits.handshakes_per_second;
     uint64_t      second = now_us / 1000000 << 32;
-    uint_fast64_t seen = atomic_load(&route->tally->handshakes);
+    uint_fast64_t seen = atomic_load(counter);
     uint_fast64_t next;
 
-    if (limit == 0)
-        return true;
     do {
         uint64_t begun = seen >> 32 == second >> 32 ? (uint32_t)seen : 0;
 
         if (begun >= limit)
             return false;
         next = second | (begun + 1);
-    } while (!atomic_compare_exchange_weak(&route->tally->handshakes, &seen, next));
+    } while (!atomic_compare_exchange_weak(counter, &seen, next));
     return true;
+}
+
+bool route_take_handshake(const struct route *route, uint64_t now_us)
+{
+    uint64_t limit = route->settings->limits.handshakes_per_second;
+
+    return limit == 0 || take_of_second(&route->tally->handshakes, limit, now_us);
+}
+
+bool route_take_broadcast(const struct route *route, uint64_t now_us)
+{
+    return take_of_second(&route->tally->broadcasts, BROADCASTS_PER_SECOND, now_us);
 }
 
 const struct address *route_source(const struct route *route)

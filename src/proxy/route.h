@@ -28,6 +28,7 @@ struct route_tally {
     atomic_uint_fast64_t pending;  /* not logged in yet */
     atomic_uint_fast64_t
         handshakes; /* begun: the second in the high half, how many in the low */
+    atomic_uint_fast64_t broadcasts;  /* of unknown cancel keys, in the same way */
     atomic_uint_fast64_t next_source; /* takes source_address in turn */
     struct ip_counts    *by_ip;
     struct cancel_table *cancels;      /* sessions whose backend is one of several */
@@ -45,11 +46,12 @@ struct route_target {
     uint64_t    id; /* of its text: the same in the next generation */
 };
 
+/* A port, or one of its hosts, which is a route of its own with the tally of the port. */
 struct route {
     const struct route_settings *settings; /* borrowed from the generation */
     struct route_tally          *tally;
     enum gate_policy             gate_policy;
-    struct tls_policy           *client_policy;  /* NULL: plaintext only */
+    struct tls_policy           *client_policy; /* NULL: plaintext only, or hosts have theirs */
     struct tls_policy           *backend_policy; /* NULL: plaintext */
     struct ident_map            *map;            /* NULL: names must equal users */
     struct route_target         *targets;        /* in the order to try them */
@@ -59,6 +61,11 @@ struct route {
     struct network              *deny;
     struct address              *sources; /* as many as the settings have */
     struct stream_options        stream_options;
+    struct route               **hosts; /* of a port */
+    size_t                       host_count;
+    struct tls_hosts            *names; /* of the hosts; NULL: none */
+    size_t                       place; /* 0: a port; n: its n-th host, from 1 */
+    size_t backend_count; /* of a port: its own, and those of hosts that have their own */
 };
 
 /*
@@ -77,6 +84,11 @@ bool route_admits(const struct route *route, const struct address *client);
 
 /* One of handshakes_per_second, at this time; false where none is left. */
 bool route_take_handshake(const struct route *route, uint64_t now_us);
+
+#define BROADCASTS_PER_SECOND 10
+
+/* One of those; false where none is left. */
+bool route_take_broadcast(const struct route *route, uint64_t now_us);
 
 /* source_address in turn; NULL: the system chooses. */
 const struct address *route_source(const struct route *route);

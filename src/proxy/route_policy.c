@@ -23,12 +23,16 @@ static void set_words(struct tls_policy_options *options, const struct tls_setti
     options->record_layer = (enum tls_records)tls->record_layer;
 }
 
-static void set_identities(struct tls_policy_options *options,
-                           struct identity *const    *identities)
+static bool set_identities(struct tls_policy_options *options, struct identity **identities,
+                           const struct route_settings *settings, enum settings_section side,
+                           struct conf_problems *problems)
 {
+    if (!settings_load_identities(settings, side, identities, problems))
+        return false;
     options->identity = identities[0];
     for (size_t i = 1; i < TLS_MOST_IDENTITIES; i++)
         options->more_identities[i - 1] = identities[i];
+    return true;
 }
 
 /* ---- problems ---- */
@@ -92,6 +96,7 @@ static bool put_scope(struct buf *scope, const struct route_settings *settings,
     const struct listener_settings *listener = &settings->listener;
 
     buf_put_string(scope, settings->name);
+    buf_put_string(scope, settings->is_host ? listener->names.items[0] : "");
     buf_put_u8(scope, (uint8_t)listener->sslmode);
     buf_put_u8(scope, (uint8_t)listener->client_name);
     buf_put_string(scope, listener->ident_map != NULL ? listener->ident_map : "");
@@ -100,17 +105,33 @@ static bool put_scope(struct buf *scope, const struct route_settings *settings,
     return buf_ok(scope);
 }
 
-static void set_tickets(struct tls_policy_options *options, struct buf *scope,
+/* False after a problem, as below. */
+static bool set_tickets(struct tls_policy_options *options, struct buf *scope,
                         const struct route_settings *settings, struct bytes map_text,
                         struct conf_problems *problems)
 {
+    if (settings->listener.session_tickets != 1)
+        return true;
     options->ticket_keys = settings_load_ticket_keys(settings, problems);
     if (options->ticket_keys == NULL)
-        return;
-    if (!put_scope(scope, settings, map_text))
+        return false;
+    if (!put_scope(scope, settings, map_text)) {
         settings_problem(problems, false, settings, "listener.session_tickets",
                          "out of memory");
+        return false;
+    }
     options->ticket_scope = buf_bytes(scope);
+    return true;
+}
+
+static bool set_trust(struct tls_policy_options *options, const struct route_settings *settings,
+                      enum settings_section side, struct conf_problems *problems)
+{
+    const char *ca =
+        side == SECTION_LISTENER ? settings->listener.client_ca : settings->backend.root_ca;
+
+    options->trust = settings_load_trust(settings, side, problems);
+    return options->trust != NULL || ca == NULL;
 }
 
 static enum tls_order order(int prefers_server)
@@ -127,9 +148,9 @@ struct tls_policy *route_policy_of_clients(const struct route_settings *settings
     const struct listener_settings *listener = &settings->listener;
     struct identity                *identities[TLS_MOST_IDENTITIES];
     struct buf                      scope = BUF_LIMIT(LARGEST_SCOPE);
-    size_t                          errors = problems->error_count;
     struct tls_policy              *policy = NULL;
     struct failure                  why = { 0 };
+    bool                            is_good;
     struct tls_policy_options       options = {
               .role = TLS_SERVER,
               .max_record_bytes = listener->max_record_bytes,
@@ -138,12 +159,11 @@ struct tls_policy *route_policy_of_clients(const struct route_settings *settings
     };
 
     set_words(&options, &listener->tls);
-    if (settings_load_identities(settings, SECTION_LISTENER, identities, problems))
-        set_identities(&options, identities);
-    options.trust = settings_load_trust(settings, SECTION_LISTENER, problems);
+    is_good = set_identities(&options, identities, settings, SECTION_LISTENER, problems);
+    is_good = set_trust(&options, settings, SECTION_LISTENER, problems) && is_good;
+    is_good = set_tickets(&options, &scope, settings, map_text, problems) && is_good;
     options.peer_check = options.trust != NULL ? TLS_PEER_CHAIN : TLS_PEER_ANY;
-    set_tickets(&options, &scope, settings, map_text, problems);
-    if (problems->error_count == errors && (policy = tls_policy_new(&options, &why)) == NULL)
+    if (is_good && (policy = tls_policy_new(&options, &why)) == NULL)
         tell(settings, "listener", "server_cert", &why, listener->dh_params_file, problems);
     settings_release_identities(identities);
     trust_release(options.trust);
@@ -166,19 +186,19 @@ struct tls_policy *route_policy_of_backend(const struct route_settings *settings
 {
     const struct backend_settings *backend = &settings->backend;
     struct identity               *identities[TLS_MOST_IDENTITIES];
-    size_t                         errors = problems->error_count;
     struct tls_policy             *policy = NULL;
     struct failure                 why = { 0 };
+    bool                           is_good;
     struct tls_policy_options      options = {
              .role = TLS_CLIENT,
              .peer_check = backend_check(backend),
     };
 
     set_words(&options, &backend->tls);
-    options.trust = settings_load_trust(settings, SECTION_BACKEND, problems);
-    if (settings_load_identities(settings, SECTION_BACKEND, identities, problems))
-        set_identities(&options, identities);
-    if (problems->error_count == errors && (policy = tls_policy_new(&options, &why)) == NULL)
+    is_good = set_trust(&options, settings, SECTION_BACKEND, problems);
+    is_good =
+        set_identities(&options, identities, settings, SECTION_BACKEND, problems) && is_good;
+    if (is_good && (policy = tls_policy_new(&options, &why)) == NULL)
         tell(settings, "backend", backend->client_cert != NULL ? "client_cert" : "sslmode",
              &why, NULL, problems);
     settings_release_identities(identities);

@@ -11,27 +11,55 @@ static void on_drain_deadline(struct loop_timer *timer)
     route_worker_stop(container_of(timer, struct route_worker, drain_deadline));
 }
 
-static struct tls_context *make_context(struct route_worker *rw, struct tls_policy *policy,
-                                        struct failure *why)
+static struct tls_context *share(struct route_worker *rw, struct tls_context *context)
 {
-    struct tls_context *context = tls_context_new(policy, why);
-
     if (context != NULL)
         tls_context_share(context, rw->worker->aeads);
     return context;
 }
 
-static enum fail make_contexts(struct route_worker *rw, struct failure *why)
+static enum fail make_client_context(struct route_worker *rw, struct failure *why)
 {
     const struct route *route = rw->route;
 
-    if (route->client_policy != NULL &&
-        (rw->client_context = make_context(rw, route->client_policy, why)) == NULL)
-        return why->kind;
-    if (route->backend_policy != NULL &&
-        (rw->backend_context = make_context(rw, route->backend_policy, why)) == NULL)
-        return why->kind;
-    return FAIL_NONE;
+    if (route->names != NULL)
+        rw->client_context = share(rw, tls_context_new_for_hosts(route->names, why));
+    else if (route->client_policy != NULL)
+        rw->client_context = share(rw, tls_context_new(route->client_policy, why));
+    return failed(why) ? why->kind : FAIL_NONE;
+}
+
+/* A host without a backend of its own has no context of its own either. */
+static enum fail make_backend_context(struct route_worker *rw, const struct route *route,
+                                      struct failure *why)
+{
+    bool is_shared = route->place > 0 && !route->settings->has_own_backend;
+
+    if (route->backend_policy != NULL && !is_shared)
+        rw->backend_contexts[route->place] =
+            share(rw, tls_context_new(route->backend_policy, why));
+    return failed(why) ? why->kind : FAIL_NONE;
+}
+
+static enum fail make_contexts(struct route_worker *rw, struct failure *why)
+{
+    const struct route *route = rw->route;
+    enum fail           rc;
+
+    rw->backend_contexts = calloc(1 + route->host_count, sizeof(struct tls_context *));
+    if (rw->backend_contexts == NULL)
+        return fail(why, FAIL_MEMORY, "out of memory");
+    if ((rc = make_client_context(rw, why)) == FAIL_NONE)
+        rc = make_backend_context(rw, route, why);
+    for (size_t i = 0; rc == FAIL_NONE && i < route->host_count; i++)
+        rc = make_backend_context(rw, route->hosts[i], why);
+    return rc;
+}
+
+struct tls_context *route_worker_backend_context(const struct route_worker *rw,
+                                                 const struct route        *route)
+{
+    return rw->backend_contexts[route->settings->has_own_backend ? route->place : 0];
 }
 
 struct route_worker *route_worker_new(struct generation *generation, const struct route *route,
@@ -62,7 +90,9 @@ void route_worker_free(struct route_worker *rw)
     route_worker_stop_listening(rw);
     loop_timer_stop(rw->worker->loop, &rw->drain_deadline);
     tls_context_release(rw->client_context);
-    tls_context_release(rw->backend_context);
+    for (size_t i = 0; rw->backend_contexts != NULL && i <= rw->route->host_count; i++)
+        tls_context_release(rw->backend_contexts[i]);
+    free(rw->backend_contexts);
     generation_release(rw->generation);
     free(rw->listeners);
     free(rw);

@@ -29,8 +29,8 @@ struct route_worker {
     struct worker          *worker;
     struct generation      *generation; /* held: the route is part of it */
     const struct route     *route;
-    struct tls_context     *client_context;  /* NULL: plaintext only */
-    struct tls_context     *backend_context; /* NULL: plaintext */
+    struct tls_context     *client_context;   /* NULL: plaintext only */
+    struct tls_context    **backend_contexts; /* by the place of a route; NULL: plaintext */
     struct route_listener  *listeners;
     size_t                  listener_count;
     struct conversation    *conversations;
@@ -44,6 +44,10 @@ struct route_worker {
     void                *owner;
     struct route_worker *next; /* the owner's */
 };
+
+/* For the server of this route, which is the port or one of its hosts. */
+struct tls_context *route_worker_backend_context(const struct route_worker *rw,
+                                                 const struct route        *route);
 
 /* NULL with `why` filled on failure. */
 struct route_worker *route_worker_new(struct generation *generation, const struct route *route,

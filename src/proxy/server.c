@@ -165,9 +165,13 @@ void server_log_listeners(const struct server *server)
             log_text(&line, "address", address);
             log_text(&line, "sslmode", sslmode_name((enum sslmode)settings->listener.sslmode));
             put_own_certificate(&line, generation_route(server->generation, settings->name));
-            log_text(&line, "backend", settings->backend.addresses.items[0]);
-            log_text(&line, "backend_sslmode",
-                     sslmode_name((enum sslmode)settings->backend.sslmode));
+            if (settings->host_count > 0)
+                log_number(&line, "hosts", settings->host_count);
+            if (settings_has_backend(settings)) {
+                log_text(&line, "backend", settings->backend.addresses.items[0]);
+                log_text(&line, "backend_sslmode",
+                         sslmode_name((enum sslmode)settings->backend.sslmode));
+            }
             log_end(&line);
         }
     }

@@ -46,11 +46,16 @@ struct tls_settings {
     int   record_layer; /* enum tls_records */
 };
 
+enum cancel_unknown { CANCEL_UNKNOWN_REFUSE, CANCEL_UNKNOWN_BROADCAST };
+
+#define MOST_BROADCAST 16 /* backends that an unknown cancel key is sent to */
+
 /* Durations are microseconds, 0 = none.  Strings are owned by the settings. */
 struct listener_settings {
     struct conf_strings bind_address; /* as written: "0.0.0.0:6432", "unix:/path" */
     int                 sslmode;      /* enum sslmode; the default is worked out */
     int                 mtls;         /* -1 not said, 0, 1 */
+    struct conf_strings names;        /* of a host; none for a port */
     struct conf_strings server_cert;  /* paths are absolute here */
     struct conf_strings server_key;   /* as many: paths, or URIs of stores */
     char               *key_passphrase_command;
@@ -67,8 +72,9 @@ struct listener_settings {
     char               *ticket_key_file;
     struct conf_strings allow; /* networks; none: everybody */
     struct conf_strings deny;
-    int                 direct_tls; /* enum direct_tls */
-    int                 cancel;     /* enum cancel_policy; the default is worked out */
+    int                 direct_tls;     /* enum direct_tls */
+    int                 cancel;         /* enum cancel_policy; the default is worked out */
+    int                 cancel_unknown; /* enum cancel_unknown */
     uint64_t            max_record_bytes;
     uint64_t            unix_socket_mode;
     char               *unix_socket_group;
@@ -110,8 +116,14 @@ struct limit_settings {
     uint64_t tcp_user_timeout_us;
 };
 
-enum settings_section { SECTION_PROXY, SECTION_LISTENER, SECTION_BACKEND, SECTION_LIMITS };
-#define SECTION_COUNT 4
+enum settings_section {
+    SECTION_PROXY,
+    SECTION_LISTENER,
+    SECTION_BACKEND,
+    SECTION_LIMITS,
+    SECTION_HOST, /* of a host only: fills its listener */
+};
+#define SECTION_COUNT 4 /* those that every route has */
 
 /* Where the settings of one section are in the file; 0: nowhere. */
 struct section_lines {
@@ -120,6 +132,10 @@ struct section_lines {
     int defaults[OPTION_LIMIT]; /* in [defaults.*] of the main file; -1 - n: the n-th --set */
 };
 
+/*
+ * A route, or one of its hosts ([[proxy.host]]), which is a route of its own behind the same
+ * port: it starts from the listener, the limits and the backend of the port.
+ */
 struct route_settings {
     char                    *name;
     int                      protocol; /* enum route_protocol */
@@ -130,7 +146,11 @@ struct route_settings {
     struct listener_settings listener;
     struct backend_settings  backend;
     struct limit_settings    limits;
-    struct section_lines     lines[SECTION_COUNT];
+    struct section_lines     lines[SECTION_COUNT + 1];
+    bool                     is_host;
+    bool                     has_own_backend; /* of a host: otherwise that of the port */
+    struct route_settings   *hosts;           /* of a port; none: it has one policy for all */
+    size_t                   host_count;
 };
 
 struct proxy_settings {
@@ -189,6 +209,12 @@ void settings_problem(struct conf_problems *problems, bool is_warning,
 void settings_top_problem(struct conf_problems *problems, bool is_warning,
                           const struct proxy_settings *settings, const char *setting,
                           const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* Whether the port itself leads anywhere; where every host has a backend, it need not. */
+bool settings_has_backend(const struct route_settings *route);
+
+/* Whether plaintext clients get through: then the port has rules of its own. */
+bool settings_takes_plaintext(const struct route_settings *route);
 
 const char *sslmode_name(enum sslmode mode); /* "verify-full" */
 

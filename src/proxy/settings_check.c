@@ -36,8 +36,11 @@ void settings_check_route(struct route_settings *route, struct conf_problems *pr
 {
     struct check check = { route, problems };
 
+    settings_check_hosts(&check); /* first: what they demand says what the port does */
     settings_check_listener(&check);
-    settings_check_backend(&check);
+    if (settings_has_backend(route))
+        settings_check_backend(&check);
+    settings_check_hosts_together(&check);
     check_limits(&check);
     check_refresh(&check);
 }

@@ -10,7 +10,10 @@
 
 #include "proxy/settings.h"
 
-/* One route by itself. */
+/* Whether every host of the port, and there is one, leads to a backend of its own. */
+bool settings_hosts_have_backends(const struct route_settings *route);
+
+/* One route by itself, with its hosts. */
 void settings_check_route(struct route_settings *route, struct conf_problems *problems);
 
 /* Routes beside each other: names and addresses. */

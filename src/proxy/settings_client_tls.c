@@ -91,6 +91,49 @@ static void check_names(const struct check *check, const char *mode)
                     "ident_file and ident_map belong together; set both or neither");
 }
 
+/* ---- mtls ---- */
+
+static bool mtls_contradicts_mode(const struct listener_settings *listener)
+{
+    return listener->sslmode != SSLMODE_UNSET && listener->mtls != -1 &&
+           (listener->mtls == 1) != rule_verifies(listener->sslmode);
+}
+
+static void drop_defaults_of_mtls(const struct check *check)
+{
+    const struct listener_settings *listener = &check->route->listener;
+
+    if (mtls_contradicts_mode(listener))
+        rule_drop_weaker_default(check, "listener.sslmode", "listener.mtls");
+    if (listener->mtls == 0 && listener->sslmode == SSLMODE_UNSET &&
+        rule_has(check, "listener.client_ca"))
+        rule_drop_weaker_default(check, "listener.mtls", "listener.client_ca");
+}
+
+void settings_check_mtls(const struct check *check)
+{
+    const struct listener_settings *listener = &check->route->listener;
+
+    drop_defaults_of_mtls(check);
+    if (mtls_contradicts_mode(listener) && listener->mtls == 1)
+        rule_refuse(
+            check, "listener.mtls",
+            "true contradicts sslmode \"%s\"; write \"verify-ca\" or \"verify-full\", or leave "
+            "one of the two out",
+            sslmode_name((enum sslmode)listener->sslmode));
+    else if (mtls_contradicts_mode(listener))
+        rule_refuse(check, "listener.mtls",
+                    "false contradicts sslmode \"%s\"; leave one of the two out",
+                    sslmode_name((enum sslmode)listener->sslmode));
+    else if (listener->mtls == 0 && listener->sslmode == SSLMODE_UNSET &&
+             rule_has(check, "listener.client_ca"))
+        rule_refuse(
+            check, "listener.mtls",
+            "false contradicts client_ca; write sslmode = \"require\" for certificates that "
+            "are "
+            "optional");
+}
+
 void settings_check_client_tls(const struct check *check, const char *setting)
 {
     const struct listener_settings *listener = &check->route->listener;

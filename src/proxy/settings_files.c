@@ -255,18 +255,31 @@ static void prove_side(const struct route_settings *route, enum settings_section
     trust_release(settings_load_trust(route, side, problems));
 }
 
+static void prove_client_side(const struct route_settings *route,
+                              struct conf_problems        *problems)
+{
+    struct buf text = BUF_LIMIT(0);
+
+    prove_side(route, SECTION_LISTENER, problems);
+    ident_map_free(settings_load_map(route, &text, problems));
+    buf_fini(&text);
+    tls_ticket_keys_release(settings_load_ticket_keys(route, problems));
+}
+
 void settings_prove_files(const struct proxy_settings *settings, struct conf_problems *problems)
 {
     for (size_t i = 0; i < settings->route_count; i++) {
         const struct route_settings *route = &settings->routes[i];
-        struct buf                   text = BUF_LIMIT(0);
 
         if (route->name == NULL)
             continue;
-        prove_side(route, SECTION_LISTENER, problems);
+        if (route->host_count == 0)
+            prove_client_side(route, problems);
         prove_side(route, SECTION_BACKEND, problems);
-        ident_map_free(settings_load_map(route, &text, problems));
-        buf_fini(&text);
-        tls_ticket_keys_release(settings_load_ticket_keys(route, problems));
+        for (size_t n = 0; n < route->host_count; n++) {
+            prove_client_side(&route->hosts[n], problems);
+            if (route->hosts[n].has_own_backend)
+                prove_side(&route->hosts[n], SECTION_BACKEND, problems);
+        }
     }
 }

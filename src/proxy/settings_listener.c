@@ -60,47 +60,6 @@ static void drop_defaults_of_unix_socket(const struct check *check, struct addre
         settings_drop_default(check->route, settings[i]);
 }
 
-static bool mtls_contradicts_mode(const struct listener_settings *listener)
-{
-    return listener->sslmode != SSLMODE_UNSET && listener->mtls != -1 &&
-           (listener->mtls == 1) != rule_verifies(listener->sslmode);
-}
-
-static void drop_defaults_of_mtls(const struct check *check)
-{
-    const struct listener_settings *listener = &check->route->listener;
-
-    if (mtls_contradicts_mode(listener))
-        rule_drop_weaker_default(check, "listener.sslmode", "listener.mtls");
-    if (listener->mtls == 0 && listener->sslmode == SSLMODE_UNSET &&
-        rule_has(check, "listener.client_ca"))
-        rule_drop_weaker_default(check, "listener.mtls", "listener.client_ca");
-}
-
-static void check_mtls(const struct check *check)
-{
-    const struct listener_settings *listener = &check->route->listener;
-
-    drop_defaults_of_mtls(check);
-    if (mtls_contradicts_mode(listener) && listener->mtls == 1)
-        rule_refuse(
-            check, "listener.mtls",
-            "true contradicts sslmode \"%s\"; write \"verify-ca\" or \"verify-full\", or leave "
-            "one of the two out",
-            sslmode_name((enum sslmode)listener->sslmode));
-    else if (mtls_contradicts_mode(listener))
-        rule_refuse(check, "listener.mtls",
-                    "false contradicts sslmode \"%s\"; leave one of the two out",
-                    sslmode_name((enum sslmode)listener->sslmode));
-    else if (listener->mtls == 0 && listener->sslmode == SSLMODE_UNSET &&
-             rule_has(check, "listener.client_ca"))
-        rule_refuse(
-            check, "listener.mtls",
-            "false contradicts client_ca; write sslmode = \"require\" for certificates that "
-            "are "
-            "optional");
-}
-
 /* The mode of a listener that does not say one; UNSET after a problem. */
 static int default_listener_mode(const struct check *check, struct address_kinds kinds)
 {
@@ -108,7 +67,7 @@ static int default_listener_mode(const struct check *check, struct address_kinds
         return SSLMODE_VERIFY_CA;
     if (rule_has(check, "listener.client_ca"))
         return SSLMODE_VERIFY_CA;
-    if (names_certificates(check))
+    if (names_certificates(check) || check->route->host_count > 0)
         return SSLMODE_REQUIRE;
     if (!kinds.has_remote)
         return SSLMODE_DISABLE;
@@ -125,6 +84,11 @@ static void check_plaintext_listener(const struct check *check)
         "has no effect with sslmode \"disable\"; leave it out, or write sslmode "
         "\"require\" or stronger";
 
+    if (check->route->host_count > 0)
+        rule_refuse(
+            check, "listener.sslmode",
+            "\"disable\" leaves the hosts without clients, since a name is announced in "
+            "TLS only; write \"require\" or stronger");
     rule_refuse_client_tls(check, why);
     rule_refuse_useless(check, "listener.direct_tls", "%s", why);
     if (check->route->listener.cancel == CANCEL_TLS_ONLY)
@@ -144,7 +108,9 @@ static void check_tls_listener(const struct check *check, struct address_kinds k
             "\"%s\" takes no TLS, but sslmode is \"%s\"; give it a route of its own with "
             "sslmode = \"disable\"",
             kinds.unix_socket, sslmode_name((enum sslmode)check->route->listener.sslmode));
-    settings_check_client_tls(check, setting);
+    /* hosts inherit what the port says, and it shows no certificate of its own then */
+    if (check->route->host_count == 0)
+        settings_check_client_tls(check, setting);
 }
 
 static void check_proxy_protocol(const struct check *check)
@@ -161,6 +127,15 @@ static void check_proxy_protocol(const struct check *check)
                     "needs trusted_proxies; name the addresses of the proxies in front");
 }
 
+/* The port, or one of its hosts: a cancel request in the clear says of none which it is for. */
+static bool demands_certificates(const struct route_settings *route)
+{
+    for (size_t i = 0; i < route->host_count; i++)
+        if (rule_verifies(route->hosts[i].listener.sslmode))
+            return true;
+    return rule_verifies(route->listener.sslmode);
+}
+
 static void check_mode(const struct check *check)
 {
     static const char *const  for_unix_sockets[] = { "listener.unix_socket_mode",
@@ -169,7 +144,7 @@ static void check_mode(const struct check *check)
     struct address_kinds      kinds = check_bind_addresses(check);
 
     drop_defaults_of_unix_socket(check, kinds);
-    check_mtls(check);
+    settings_check_mtls(check);
     if (kinds.unix_socket == NULL)
         rule_refuse_each(check, for_unix_sockets,
                          "has no effect; no bind_address is a Unix socket");
@@ -182,7 +157,7 @@ static void check_mode(const struct check *check)
     else if (listener->sslmode != SSLMODE_UNSET)
         check_tls_listener(check, kinds);
     if (listener->cancel == CANCEL_UNSET)
-        listener->cancel = rule_verifies(listener->sslmode) ? CANCEL_TLS_ONLY : CANCEL_ALLOW;
+        listener->cancel = demands_certificates(check->route) ? CANCEL_TLS_ONLY : CANCEL_ALLOW;
 }
 
 void settings_check_listener(const struct check *check)

@@ -20,18 +20,23 @@ static void collect(void *owner, const char *path)
     to->count++;
 }
 
-static void collect_all(struct proxy_settings *settings, struct collector *to)
+static void collect_route(struct route_settings *route, struct collector *to)
 {
     static const enum settings_section sides[] = { SECTION_LISTENER, SECTION_BACKEND };
 
-    to->count = 0;
-    for (size_t i = 0; i < settings->route_count; i++) {
-        struct route_settings *route = &settings->routes[i];
+    for (size_t n = 0; n < 2; n++)
+        conf_each_path(settings_section_table(sides[n]), settings_section_of(route, sides[n]),
+                       collect, to);
+    for (size_t i = 0; i < route->host_count; i++)
+        collect_route(&route->hosts[i], to);
+}
 
-        for (size_t n = 0; route->listener.cert_refresh_interval_us > 0 && n < 2; n++)
-            conf_each_path(settings_section_table(sides[n]),
-                           settings_section_of(route, sides[n]), collect, to);
-    }
+static void collect_all(struct proxy_settings *settings, struct collector *to)
+{
+    to->count = 0;
+    for (size_t i = 0; i < settings->route_count; i++)
+        if (settings->routes[i].listener.cert_refresh_interval_us > 0)
+            collect_route(&settings->routes[i], to);
 }
 
 bool settings_paths(struct proxy_settings *settings, struct file_list *out)

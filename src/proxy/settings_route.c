@@ -3,6 +3,7 @@
 #include "proxy/settings_loading.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define WHERE_TEXT 100
@@ -95,12 +96,13 @@ static void bind_defaults(const struct loading *loading, struct route_settings *
     conf_problems_fini(&quiet);
 }
 
+/* The section of `parent` that this table is for. */
 static void bind_section(struct route_settings *route, enum settings_section section,
-                         const struct toml_node *parent, const struct conf_scope *scope)
+                         const struct conf_table *table, const struct toml_node *parent,
+                         const struct conf_scope *scope)
 {
-    const struct conf_table *table = settings_section_table(section);
-    const struct toml_node  *node = toml_child(parent, settings_section_names[section]);
-    struct section_lines    *lines = &route->lines[section];
+    const struct toml_node *node = toml_child(parent, settings_section_names[section]);
+    struct section_lines   *lines = &route->lines[section];
 
     if (node != NULL && node->type != TOML_TABLE) {
         conf_problem_add(scope->problems, false, node->line,
@@ -114,8 +116,8 @@ static void bind_section(struct route_settings *route, enum settings_section sec
 }
 
 /* A required setting may come from the route, the defaults, or --set. */
-static void require_settings(struct route_settings *route, enum settings_section section,
-                             const struct conf_scope *scope)
+static void require_settings(const struct route_settings *route, enum settings_section section,
+                             const struct conf_table *table, const struct conf_scope *scope)
 {
     const struct section_lines *lines = &route->lines[section];
     int                         either[OPTION_LIMIT];
@@ -124,8 +126,7 @@ static void require_settings(struct route_settings *route, enum settings_section
         return;
     for (size_t i = 0; i < OPTION_LIMIT; i++)
         either[i] = lines->rows[i] != 0 ? lines->rows[i] : lines->defaults[i];
-    conf_require(settings_section_table(section),
-                 lines->header != 0 ? lines->header : route->line, scope, either);
+    conf_require(table, lines->header != 0 ? lines->header : route->line, scope, either);
 }
 
 static void name_by_place(struct route_settings *route, size_t at,
@@ -140,6 +141,106 @@ static void name_by_place(struct route_settings *route, size_t at,
         loading_out_of_memory(problems);
 }
 
+/* What the route says, by itself and by defaults and --set. */
+static void bind_route(const struct loading *loading, struct route_settings *route, size_t at,
+                       const struct toml_node *node, const struct conf_scope *scope)
+{
+    route->line = route->lines[SECTION_PROXY].header = node->line;
+    route->main_file = loading->settings->file;
+    route->file = strdup(loading->problems->file);
+    route->sets = loading->source->sets;
+    for (enum settings_section s = SECTION_PROXY; s < SECTION_COUNT; s++)
+        conf_preset(settings_section_table(s), settings_section_of(route, s));
+    conf_bind(settings_section_table(SECTION_PROXY), node, scope, route,
+              route->lines[SECTION_PROXY].rows);
+    name_by_place(route, at, scope->problems);
+    for (enum settings_section s = SECTION_LISTENER; s < SECTION_COUNT; s++) {
+        bind_defaults(loading, route, s);
+        bind_section(route, s, settings_section_table(s), node, scope);
+    }
+    if (route->name != NULL)
+        apply_to_route(loading, route);
+}
+
+static void require_all(const struct route_settings *route, const struct conf_scope *scope)
+{
+    for (enum settings_section s = SECTION_LISTENER; s < SECTION_COUNT; s++)
+        if (s != SECTION_BACKEND || route->lines[s].header != 0 ||
+            !settings_hosts_have_backends(route))
+            require_settings(route, s, settings_section_table(s), scope);
+}
+
+/* ---- hosts ---- */
+
+/* A backend of its own starts anew: from the defaults, not from that of the port. */
+static void bind_own_backend(const struct loading *loading, struct route_settings *host,
+                             const struct toml_node *node, const struct conf_scope *scope)
+{
+    host->has_own_backend = toml_child(node, "backend") != NULL;
+    if (!host->has_own_backend)
+        return;
+    conf_unbind(settings_section_table(SECTION_BACKEND), &host->backend);
+    host->backend = (struct backend_settings){ 0 };
+    host->lines[SECTION_BACKEND] = (struct section_lines){ 0 };
+    conf_preset(settings_section_table(SECTION_BACKEND), &host->backend);
+    bind_defaults(loading, host, SECTION_BACKEND);
+    bind_section(host, SECTION_BACKEND, settings_host_backend_table(), node, scope);
+    require_settings(host, SECTION_BACKEND, settings_host_backend_table(), scope);
+}
+
+/* It starts as a second copy of the port, whose problems were told once. */
+static void load_host(const struct loading *loading, struct route_settings *host, size_t at,
+                      const struct toml_node *port, const struct toml_node *node,
+                      const struct conf_scope *scope)
+{
+    struct conf_problems  quiet = { .file = "" };
+    struct conf_scope     silent = *scope;
+    struct section_lines *lines = &host->lines[SECTION_HOST];
+
+    silent.problems = &quiet;
+    bind_route(loading, host, at, port, &silent);
+    conf_problems_fini(&quiet);
+    if (host->name == NULL || host->file == NULL)
+        loading_out_of_memory(scope->problems);
+    host->is_host = true;
+    host->line = lines->header = node->line;
+    conf_bind(settings_section_table(SECTION_HOST), node, scope, &host->listener, lines->rows);
+    require_settings(host, SECTION_HOST, settings_section_table(SECTION_HOST), scope);
+    bind_own_backend(loading, host, node, scope);
+}
+
+/* 0: it is not a list of tables. */
+static size_t count_hosts(const struct toml_node *array)
+{
+    size_t                  count = 0;
+    const struct toml_node *node = array->type == TOML_ARRAY ? array->first : NULL;
+
+    for (; node != NULL && node->type == TOML_TABLE; node = node->next)
+        count++;
+    return node == NULL ? count : 0;
+}
+
+static void load_hosts(const struct loading *loading, struct route_settings *route, size_t at,
+                       const struct toml_node *port, const struct conf_scope *scope)
+{
+    const struct toml_node *array = toml_child(port, "host");
+
+    if (array == NULL)
+        return;
+    if (count_hosts(array) == 0) {
+        conf_problem_add(scope->problems, false, array->line,
+                         "%shost: is not a list of hosts; write [[proxy.host]]", scope->where);
+        return;
+    }
+    route->hosts = calloc(count_hosts(array), sizeof *route->hosts);
+    if (route->hosts == NULL) {
+        loading_out_of_memory(scope->problems);
+        return;
+    }
+    for (const struct toml_node *node = array->first; node != NULL; node = node->next)
+        load_host(loading, &route->hosts[route->host_count++], at, port, node, scope);
+}
+
 void settings_load_route(const struct loading *loading, struct route_settings *route, size_t at,
                          const struct toml_node *node, const char *folder)
 {
@@ -147,24 +248,11 @@ void settings_load_route(const struct loading *loading, struct route_settings *r
     struct conf_scope scope = loading_scope(loading, folder, where);
 
     name_for_problems(where, node, at);
-    route->line = route->lines[SECTION_PROXY].header = node->line;
-    route->main_file = loading->settings->file;
-    route->file = strdup(loading->problems->file);
-    route->sets = loading->source->sets;
-    for (enum settings_section s = SECTION_PROXY; s < SECTION_COUNT; s++)
-        conf_preset(settings_section_table(s), settings_section_of(route, s));
-    conf_bind(settings_section_table(SECTION_PROXY), node, &scope, route,
-              route->lines[SECTION_PROXY].rows);
-    name_by_place(route, at, scope.problems);
-    for (enum settings_section s = SECTION_LISTENER; s < SECTION_COUNT; s++) {
-        bind_defaults(loading, route, s);
-        bind_section(route, s, node, &scope);
-    }
+    bind_route(loading, route, at, node, &scope);
     if (route->name == NULL)
         return;
-    apply_to_route(loading, route);
-    for (enum settings_section s = SECTION_LISTENER; s < SECTION_COUNT; s++)
-        require_settings(route, s, &scope);
+    load_hosts(loading, route, at, node, &scope);
+    require_all(route, &scope);
     settings_check_route(route, scope.problems);
 }
 

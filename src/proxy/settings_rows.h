@@ -18,6 +18,7 @@
 /* Each ends with a row without name. */
 extern const struct option settings_listener_rows[];
 extern const struct option settings_client_tls_rows[]; /* of a listener too, and of a host */
+extern const struct option settings_host_rows[];
 extern const struct option settings_backend_rows[];
 extern const struct option settings_limit_rows[];
 

@@ -234,4 +234,19 @@ const struct option settings_client_tls_rows[] = {
           "pgtls, and TLS 1.2 is not spoken." },
     { .name = NULL },
 };
+
+const struct option settings_host_rows[] = {
+    { .name = "names",
+      .type = OPTION_STRING_LIST,
+      .field = AT(names),
+      .min = 1,
+      .max = LONGEST_HOST_NAME,
+      .is_required = true,
+      .sample = "[\"a.example.com\"]",
+      .help = "What clients announce to mean this host (SNI): whole names, without wildcards. "
+              "\"*\" stands for every name that no host has, \"/no_sni/\" for clients that "
+              "announce none; without them such clients are refused, by the alerts "
+              "unrecognized_name and missing_extension." },
+    { .name = NULL },
+};
 #undef AT

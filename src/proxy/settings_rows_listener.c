@@ -24,6 +24,12 @@ static const struct option_choice cancel_policies[] = {
     { NULL, 0, NULL },
 };
 
+static const struct option_choice unknown_cancels[] = {
+    { "refuse", CANCEL_UNKNOWN_REFUSE, NULL },
+    { "broadcast", CANCEL_UNKNOWN_BROADCAST, NULL },
+    { NULL, 0, NULL },
+};
+
 #define AT(field) offsetof(struct listener_settings, field)
 const struct option settings_listener_rows[] = {
     { .name = "bind_address",
@@ -107,6 +113,16 @@ const struct option settings_listener_rows[] = {
       .help =
           "Which cancel requests are passed on: all, or only those that come inside TLS. psql "
           "and other clients of libpq before 17 send them in plaintext." },
+    { .name = "cancel_unknown",
+      .type = OPTION_CHOICE,
+      .field = AT(cancel_unknown),
+      .preset = "refuse",
+      .choices = unknown_cancels,
+      .help =
+          "Where the hosts of a port have several backends: what becomes of a cancel request "
+          "in "
+          "the clear whose key no session has. refuse passes it on to nobody, broadcast to the "
+          "backend of every host (16 at most), ten times a second at most." },
     { .name = "cert_refresh_interval",
       .type = OPTION_DURATION,
       .field = AT(cert_refresh_interval_us),

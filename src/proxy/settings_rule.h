@@ -47,6 +47,13 @@ void rule_refuse_client_tls(const struct check *check, const char *why);
 /* The rules where there is TLS towards clients; `setting` made the mode what it is. */
 void settings_check_client_tls(const struct check *check, const char *setting);
 
+/* mtls beside sslmode and client_ca. */
+void settings_check_mtls(const struct check *check);
+
+/* Of [[proxy.host]]: each by itself, and then beside each other and the port. */
+void settings_check_hosts(const struct check *check);
+void settings_check_hosts_together(const struct check *check);
+
 /* The rules of one section each. */
 void settings_check_listener(const struct check *check);
 void settings_check_backend(const struct check *check);

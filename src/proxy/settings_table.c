@@ -147,7 +147,9 @@ static const struct option proxy_rows[] = {
 #undef AT
 
 static const char *const sections_at_the_top[] = { "proxy", "defaults", NULL };
-static const char *const sections_of_a_route[] = { "listener", "backend", "limits", NULL };
+static const char *const sections_of_a_route[] = { "listener", "host", "backend", "limits",
+                                                   NULL };
+static const char *const sections_of_a_host[] = { "backend", NULL };
 
 static const struct conf_table top_table = {
     .header = "",
@@ -172,7 +174,7 @@ static const struct conf_table defaults_table = {
     .rows = no_rows,
 };
 
-static const struct conf_table section_tables[SECTION_COUNT] = {
+static const struct conf_table section_tables[SECTION_COUNT + 1] = {
     [SECTION_PROXY] = {
         .header = "[[proxy]]",
         .prefix = "",
@@ -194,6 +196,23 @@ static const struct conf_table section_tables[SECTION_COUNT] = {
         .help = "The side of the PostgreSQL server.",
         .rows = settings_backend_rows,
     },
+    [SECTION_HOST] = {
+        .header = "[[proxy.host]]",
+        .prefix = "host.",
+        .help = "One of several names on the port of a route, chosen by what clients announce "
+                "(SNI), behind SSLRequest as well as in direct TLS. Beside `names` it takes every "
+                "setting of [proxy.listener] from sslmode to max_record_size, and what it does "
+                "not set is the listener's. Its sslmode is require or stronger; plaintext clients "
+                "and the answer to SSLRequest are the listener's. With a [proxy.host.backend] "
+                "below it, it leads there; what that does not set is not taken from "
+                "[proxy.backend], which may be left out where every host has its own. Hosts that "
+                "lead to the same backend must demand the same of client certificates.",
+        .rows = settings_host_rows,
+        .more_rows = settings_client_tls_rows,
+        .more_is_told = true,
+        .is_optional = true,
+        .sections = sections_of_a_host,
+    },
     [SECTION_LIMITS] = {
         .header = "[proxy.limits]",
         .prefix = "limits.",
@@ -201,6 +220,17 @@ static const struct conf_table section_tables[SECTION_COUNT] = {
         .rows = settings_limit_rows,
     },
 };
+
+static const struct conf_table host_backend_table = {
+    .header = "[proxy.host.backend]",
+    .prefix = "host.backend.",
+    .rows = settings_backend_rows,
+};
+
+const struct conf_table *settings_host_backend_table(void)
+{
+    return &host_backend_table;
+}
 
 const struct conf_table *settings_top_table(void)
 {
@@ -219,6 +249,7 @@ const struct conf_table *const *settings_tables(void)
         &defaults_table,
         &section_tables[SECTION_PROXY],
         &section_tables[SECTION_LISTENER],
+        &section_tables[SECTION_HOST],
         &section_tables[SECTION_BACKEND],
         &section_tables[SECTION_LIMITS],
         NULL,
@@ -231,7 +262,8 @@ void *settings_section_of(struct route_settings *route, enum settings_section se
 {
     switch (section) {
     case SECTION_PROXY: return route;
-    case SECTION_LISTENER: return &route->listener;
+    case SECTION_LISTENER:
+    case SECTION_HOST: return &route->listener;
     case SECTION_BACKEND: return &route->backend;
     case SECTION_LIMITS: return &route->limits;
     }

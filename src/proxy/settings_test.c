@@ -687,10 +687,16 @@ static void the_sample_loads(void **state)
 /* A setting that has no effect alone. */
 static bool needs_another(const char *line)
 {
-    static const char *const words[] = {
-        "unix_socket_", "trusted_proxies", "client_cert",           "client_key",
-        "ident_",       "ticket_key_file", "key_passphrase_command"
-    };
+    static const char *const words[] = { "unix_socket_",
+                                         "trusted_proxies",
+                                         "client_cert",
+                                         "client_key",
+                                         "ident_",
+                                         "ticket_key_file",
+                                         "key_passphrase_command",
+                                         "cancel_unknown",
+                                         "[[proxy.host]]",
+                                         "names" };
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strncmp(line, words[i], strlen(words[i])) == 0)

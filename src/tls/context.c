@@ -292,6 +292,8 @@ void tls_context_share(struct tls_context *context, struct tls_aeads *aeads)
 {
     tls_aeads_release(context->aeads);
     context->aeads = tls_aeads_hold(aeads);
+    for (size_t i = 0; context->of_hosts != NULL && i < tls_hosts_count(context->hosts); i++)
+        tls_context_share(context->of_hosts[i], aeads);
 }
 
 struct tls_aeads *tls_context_aeads(const struct tls_context *context)

@@ -52,6 +52,17 @@ static enum fail fail_host_name(const char *name, const char *what, const char *
     return fail(why, FAIL_CONFIG, "the host name \"%s\" %s", shown, what);
 }
 
+enum fail tls_host_name_check(const char *name, struct failure *why)
+{
+    if (strcmp(name, TLS_HOST_DEFAULT) == 0 || strcmp(name, TLS_HOST_NO_SNI) == 0 ||
+        is_host_name(name))
+        return FAIL_NONE;
+    return fail_host_name(name, "cannot be announced by a client (SNI)",
+                          "write a whole DNS name, \"*\" or \"/no_sni/\"; no wildcards, no "
+                          "addresses, no dot at the end",
+                          why);
+}
+
 static enum fail set_word(int *word, int host, const char *name, struct failure *why)
 {
     if (*word >= 0)
@@ -81,11 +92,8 @@ static enum fail add_name(struct tls_hosts *hosts, int host, const char *name,
         return set_word(&hosts->preset, host, name, why);
     if (strcmp(name, TLS_HOST_NO_SNI) == 0)
         return set_word(&hosts->without_name, host, name, why);
-    if (!is_host_name(name))
-        return fail_host_name(name, "cannot be announced by a client (SNI)",
-                              "write a whole DNS name, \"*\" or \"/no_sni/\"; no wildcards, no "
-                              "addresses, no dot at the end",
-                              why);
+    if (tls_host_name_check(name, why) != FAIL_NONE)
+        return FAIL_CONFIG;
     if ((at->name = lower_copy(name)) == NULL)
         return fail(why, FAIL_MEMORY, "out of memory");
     at->host = host;

@@ -25,8 +25,11 @@ struct tls_host {
 
 struct tls_hosts;
 
-/* At least one host.  FAIL_CONFIG: a name twice, or one that no client can announce (a
- * wildcard, an address, a dot at the end). */
+/* FAIL_CONFIG: neither of the two words, nor a name that a client can announce (a wildcard, an
+ * address, a dot at the end). */
+enum fail tls_host_name_check(const char *name, struct failure *why);
+
+/* At least one host.  FAIL_CONFIG: a name twice, or none by the check above. */
 struct tls_hosts *tls_hosts_new(const struct tls_host *hosts, size_t count,
                                 struct failure *why);
 struct tls_hosts *tls_hosts_hold(struct tls_hosts *hosts);

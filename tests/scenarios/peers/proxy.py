@@ -37,14 +37,23 @@ def toml_lines(table):
 
 
 def toml(top, routes):
-    """The text of a configuration: `routes` are dicts of name, listener, backend, limits."""
+    """
+    The text of a configuration: `routes` are dicts of name, listener, backend, limits, hosts;
+    the last is a list of dicts, which may have a backend.
+    """
     lines = toml_lines(top)
     for route in routes:
         lines += ["", "[[proxy]]"]
-        lines += toml_lines({k: v for k, v in route.items() if not isinstance(v, dict)})
+        lines += toml_lines({k: v for k, v in route.items()
+                             if not isinstance(v, dict) and k != "hosts"})
         for part, table in route.items():
             if isinstance(table, dict):
                 lines += [f"[proxy.{part}]", *toml_lines(table)]
+        for host in route.get("hosts", []):
+            lines += ["[[proxy.host]]",
+                      *toml_lines({k: v for k, v in host.items() if k != "backend"})]
+            if "backend" in host:
+                lines += ["[proxy.host.backend]", *toml_lines(host["backend"])]
     return "\n".join(lines) + "\n"
 
 
@@ -174,13 +183,15 @@ class Proxy:
         assert not any(mark in text for mark in SANITIZER_MARKS), text
 
 
-def route(backend, listener=None, limits=None, name="orders"):
+def route(backend, listener=None, limits=None, name="orders", hosts=()):
     """A route on a free port of loopback, plaintext on both legs unless told otherwise."""
     address = {"bind_address": f"127.0.0.1:{free_port()}"}
     if "server_cert" not in (listener or {}):
         address["sslmode"] = "disable"
-    return {"name": name, "listener": {**address, **(listener or {})}, "backend": backend,
-            "limits": {"max_connections": 1000, "drain_timeout": "2s", **(limits or {})}}
+    return {"name": name, "listener": {**address, **(listener or {})},
+            **({"backend": backend} if backend else {}),
+            "limits": {"max_connections": 1000, "drain_timeout": "2s", **(limits or {})},
+            "hosts": list(hosts)}
 
 
 def sanitized():

@@ -206,12 +206,12 @@ def connect(port, timeout=10, host="127.0.0.1"):
     return Stream(sock)
 
 
-def connect_tls(port, context, timeout=10, session=None):
-    """Connected, with SSLRequest answered S and the handshake done."""
+def connect_tls(port, context, timeout=10, session=None, name="localhost"):
+    """Connected, with SSLRequest answered S and the handshake done; `name` is announced."""
     stream = connect(port, timeout)
     answer = stream.ask_for_tls()
     assert answer == b"S", answer
-    return stream.start_tls(context, server_hostname="localhost", session=session)
+    return stream.start_tls(context, server_hostname=name, session=session)
 
 
 def free_port():

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* What [[proxy.host]] says about its port, and hosts about each other. */
+#include "proxy/settings_check.h"
+#include "proxy/settings_rule.h"
+
+#include "io/address.h"
+#include "tls/hosts.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+bool settings_hosts_have_backends(const struct route_settings *route)
+{
+    size_t count = 0;
+
+    while (count < route->host_count && route->hosts[count].has_own_backend)
+        count++;
+    return count > 0 && count == route->host_count;
+}
+
+/* ---- one host by itself ---- */
+
+static void check_name(const struct check *check, const char *name)
+{
+    struct failure why = { 0 };
+
+    if (tls_host_name_check(name, &why) != FAIL_NONE)
+        rule_refuse_for(check, "listener.names", &why);
+}
+
+static bool is_inherited(const struct check *check, const char *setting)
+{
+    return rule_has(check, setting) && !settings_says(check->route, setting);
+}
+
+/* Only TLS has names: of a port that takes plaintext too, a host gets what is left. */
+static void work_out_mode(const struct check *check)
+{
+    struct listener_settings *listener = &check->route->listener;
+    bool                      is_inherited_mode = is_inherited(check, "listener.sslmode");
+
+    if (is_inherited_mode && listener->sslmode != SSLMODE_UNSET &&
+        listener->sslmode < SSLMODE_REQUIRE)
+        listener->sslmode = SSLMODE_REQUIRE;
+    settings_check_mtls(check);
+    if (listener->sslmode == SSLMODE_UNSET && !rule_has(check, "listener.sslmode"))
+        listener->sslmode = listener->mtls == 1 || rule_has(check, "listener.client_ca")
+                                ? SSLMODE_VERIFY_CA
+                                : SSLMODE_REQUIRE;
+}
+
+static void check_client_side(const struct check *check)
+{
+    struct listener_settings *listener = &check->route->listener;
+
+    for (size_t i = 0; i < listener->names.count; i++)
+        check_name(check, listener->names.items[i]);
+    work_out_mode(check);
+    if (listener->sslmode == SSLMODE_UNSET)
+        return; /* badly written */
+    if (listener->sslmode < SSLMODE_REQUIRE)
+        rule_refuse(check, "listener.sslmode",
+                    "\"%s\" is for ports, since a client without TLS announces no name; write "
+                    "\"require\" or stronger",
+                    sslmode_name((enum sslmode)listener->sslmode));
+    else
+        settings_check_client_tls(check, rule_has(check, "listener.sslmode")
+                                             ? "listener.sslmode"
+                                         : rule_has(check, "listener.mtls") ? "listener.mtls"
+                                                                            : "listener.names");
+}
+
+/* That of the port was checked there; here only what is left unsaid is worked out again. */
+static void check_backend_of_port(const struct check *check)
+{
+    struct conf_problems quiet = { .file = "" };
+    struct check         silent = { check->route, &quiet };
+
+    settings_check_backend(&silent);
+    conf_problems_fini(&quiet);
+}
+
+void settings_check_hosts(const struct check *check)
+{
+    for (size_t i = 0; i < check->route->host_count; i++) {
+        struct check own = { &check->route->hosts[i], check->problems };
+
+        check_client_side(&own);
+        if (own.route->has_own_backend)
+            settings_check_backend(&own);
+        else
+            check_backend_of_port(&own);
+    }
+}
+
+/* ---- hosts beside each other ---- */
+
+#define LONGEST_CLAIM 304 /* an address as it may be written */
+
+/* A name or an address of a backend, and whose it is; sorted, the same ones are neighbours. */
+struct claim {
+    char                         text[LONGEST_CLAIM];
+    const struct route_settings *route;
+    size_t                       order;
+};
+
+static int compare_claims(const void *a, const void *b)
+{
+    const struct claim *x = a, *y = b;
+    int                 texts = strcmp(x->text, y->text);
+
+    return texts != 0 ? texts : (x->order > y->order) - (x->order < y->order);
+}
+
+static void put_name(struct claim *claim, const char *name)
+{
+    size_t len = 0;
+
+    for (; name[len] != '\0' && len + 1 < sizeof claim->text; len++)
+        claim->text[len] = (char)tolower((unsigned char)name[len]);
+    claim->text[len] = '\0';
+}
+
+/* In its written-out form, where it is an address at all. */
+static void put_address(struct claim *claim, const char *text)
+{
+    struct address address;
+    char           written[ADDRESS_TEXT];
+
+    put_name(claim, address_parse(&address, text, NULL) == FAIL_NONE
+                        ? address_format(&address, written)
+                        : text);
+}
+
+static size_t claim_list(struct claim *claims, const struct route_settings *route,
+                         const struct conf_strings *list, size_t order,
+                         void (*put)(struct claim *claim, const char *text))
+{
+    for (size_t i = 0; i < list->count; i++) {
+        claims[i].route = route;
+        claims[i].order = order;
+        put(&claims[i], list->items[i]);
+    }
+    return list->count;
+}
+
+static void refuse_double_names(const struct check *check, struct claim *claims)
+{
+    const struct route_settings *port = check->route;
+    size_t                       count = 0;
+
+    for (size_t i = 0; i < port->host_count; i++)
+        count += claim_list(&claims[count], &port->hosts[i], &port->hosts[i].listener.names, i,
+                            put_name);
+    qsort(claims, count, sizeof *claims, compare_claims);
+    for (size_t i = 1; i < count; i++) {
+        char place[SETTINGS_PLACE];
+
+        if (strcmp(claims[i - 1].text, claims[i].text) == 0)
+            settings_problem(
+                check->problems, false, claims[i].route, "listener.names",
+                "\"%s\" is taken in %s; each name leads to one host", claims[i].text,
+                settings_place(claims[i - 1].route, "listener.names", claims[i].route, place));
+    }
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* What is demanded of client certificates, where one is demanded at all. */
+static bool same_rules(const struct route_settings *a, const struct route_settings *b)
+{
+    const struct listener_settings *x = &a->listener, *y = &b->listener;
+
+    if (!rule_verifies(x->sslmode) && !rule_verifies(y->sslmode))
+        return true;
+    return x->sslmode == y->sslmode && same_text(x->client_ca, y->client_ca) &&
+           same_text(x->client_crl_file, y->client_crl_file) &&
+           same_text(x->client_crl_dir, y->client_crl_dir) &&
+           (x->sslmode != SSLMODE_VERIFY_FULL ||
+            (x->client_name == y->client_name && same_text(x->ident_file, y->ident_file) &&
+             same_text(x->ident_map, y->ident_map)));
+}
+
+/* Of two ways to one backend a client would choose the laxer one. */
+static void refuse_laxer_ways(const struct check *check, struct claim *claims)
+{
+    const struct route_settings *port = check->route;
+    size_t                       count = 0;
+
+    if (settings_takes_plaintext(port))
+        count += claim_list(claims, port, &port->backend.addresses, 0, put_address);
+    for (size_t i = 0; i < port->host_count; i++)
+        count += claim_list(&claims[count], &port->hosts[i], &port->hosts[i].backend.addresses,
+                            i + 1, put_address);
+    qsort(claims, count, sizeof *claims, compare_claims);
+    for (size_t i = 1; i < count; i++) {
+        const struct claim *first = &claims[i - 1], *second = &claims[i];
+        char                place[SETTINGS_PLACE];
+
+        if (strcmp(first->text, second->text) != 0 || same_rules(first->route, second->route))
+            continue;
+        settings_problem(
+            check->problems, false, second->route, "listener.names",
+            "leads to backend \"%s\" as %s in %s does, but demands other client certificates, "
+            "and a client would choose the laxer way; give both the same sslmode, client_ca, "
+            "lists, client_name and map",
+            second->text,
+            first->route->is_host ? "the host" : "the listener, which takes plaintext,",
+            settings_place(first->route,
+                           first->route->is_host ? "listener.names" : "listener.sslmode",
+                           second->route, place));
+    }
+}
+
+/* ---- the port's own backend, and cancels ---- */
+
+static void check_own_backend(const struct check *check)
+{
+    struct route_settings *port = check->route;
+
+    if (!settings_hosts_have_backends(port))
+        return;
+    if (settings_takes_plaintext(port) && !settings_has_backend(port))
+        rule_refuse(check, "backend.address",
+                    "missing; the listener takes plaintext clients, who announce no host");
+    else if (!settings_takes_plaintext(port))
+        rule_refuse_useless(check, "backend.address",
+                            "has no effect; every host has a backend of its own, and the "
+                            "listener takes no plaintext");
+}
+
+static void check_unknown_cancels(const struct check *check)
+{
+    const struct route_settings *port = check->route;
+    size_t                       backends = settings_has_backend(port);
+    size_t                       addresses = port->backend.addresses.count;
+
+    for (size_t i = 0; i < port->host_count; i++)
+        if (port->hosts[i].has_own_backend) {
+            backends++;
+            addresses += port->hosts[i].backend.addresses.count;
+        }
+    if (backends < 2)
+        rule_refuse_useless(check, "listener.cancel_unknown",
+                            "has no effect; it is for hosts with several backends");
+    else if (port->listener.cancel_unknown == CANCEL_UNKNOWN_BROADCAST &&
+             addresses > MOST_BROADCAST)
+        rule_refuse(
+            check, "listener.cancel_unknown",
+            "\"broadcast\" would reach %zu servers, and the most is %d; write \"refuse\"",
+            addresses, MOST_BROADCAST);
+}
+
+static size_t count_claims(const struct route_settings *port)
+{
+    size_t names = 0, addresses = port->backend.addresses.count;
+
+    for (size_t i = 0; i < port->host_count; i++) {
+        names += port->hosts[i].listener.names.count;
+        addresses += port->hosts[i].backend.addresses.count;
+    }
+    return names > addresses ? names : addresses;
+}
+
+void settings_check_hosts_together(const struct check *check)
+{
+    struct claim *claims;
+
+    check_unknown_cancels(check);
+    if (check->route->host_count == 0)
+        return;
+    check_own_backend(check);
+    claims = calloc(count_claims(check->route) + 1, sizeof *claims);
+    if (claims == NULL) {
+        conf_problem_add(check->problems, false, 0, "out of memory");
+        return;
+    }
+    refuse_double_names(check, claims);
+    refuse_laxer_ways(check, claims);
+    free(claims);
+}
