@@ -261,6 +261,16 @@ static enum tls_verdict finish_handshake(struct tls_engine *engine)
     return TLS_DONE;
 }
 
+/* A server that ends the handshake for want of a client certificate has sent its own by then.
+ */
+static enum tls_verdict fail_handshake(struct tls_engine *engine)
+{
+    enum tls_verdict verdict = tls_engine_fail(engine);
+
+    (void)keep_chain(engine);
+    return verdict;
+}
+
 static enum tls_verdict step(struct tls_engine *engine)
 {
     int rc = SSL_do_handshake(engine->ssl);
@@ -269,7 +279,7 @@ static enum tls_verdict step(struct tls_engine *engine)
         return finish_handshake(engine);
     if (SSL_get_error(engine->ssl, rc) == SSL_ERROR_WANT_READ)
         return TLS_WANT_MORE;
-    return tls_engine_fail(engine);
+    return fail_handshake(engine);
 }
 
 enum tls_verdict tls_engine_handshake(struct tls_engine *engine, struct bytes *in,

@@ -158,8 +158,8 @@ enum fail tls_engine_peer_names(const struct tls_engine   *engine,
                                 enum certificate_name_kind kind, struct certificate_names *out,
                                 struct failure *why) WARN_UNUSED;
 
-/* The certificates that the peer sent, where they were to be kept; the caller's, NULL where
- * there are none, or no more. */
+/* The certificates that the peer sent, where they were to be kept, also before a handshake
+ * failed; the caller's, NULL where there are none, or no more. */
 struct chain *tls_engine_take_chain(struct tls_engine *engine);
 
 /* For channel binding: the leaf that the peer presented is this one (DER)? */

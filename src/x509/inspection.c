@@ -73,10 +73,19 @@ static const char *date_text(int64_t at, char out[static 32])
 
 /* ---- order ---- */
 
+/* The first certificate that is no authority's. */
+static size_t find_leaf(const struct chain *chain)
+{
+    for (size_t i = 0; i < chain_length(chain); i++)
+        if (!chain_link(chain, i)->is_ca)
+            return i;
+    return 0;
+}
+
 /* "1, 3, 2": the way from the leaf up. */
 static void write_way(const struct chain *chain, char *out, size_t size)
 {
-    size_t at = 0, used = 0;
+    size_t at = find_leaf(chain), used = 0;
 
     for (size_t passed = 0; passed < chain_length(chain) && used + 8 < size; passed++) {
         int above = chain_link(chain, at)->issuer;
@@ -123,16 +132,18 @@ static void inspect_order(struct look *look)
 {
     size_t         length = chain_length(look->chain);
     struct failure why = { 0 };
+    char           way[100];
 
-    for (size_t i = 0; i + 1 < length; i++)
-        if (chain_link(look->chain, i)->issuer != (int)i + 1)
-            blame_order(look, i);
-    if (length > 1 && chain_link(look->chain, 0)->is_ca) {
-        fail_hint(&why, "put the certificate of the server or client first");
+    if (find_leaf(look->chain) != 0) {
+        write_way(look->chain, way, sizeof way);
+        fail_hint(&why, "the right order is %s", way);
         fail(&why, FAIL_CERT, "wrong order: the first certificate (%.80s) is an authority's",
              chain_link(look->chain, 0)->facts.subject);
         blame(look, INSPECT_ORDER, &why);
     }
+    for (size_t i = 0; i + 1 < length; i++)
+        if (chain_link(look->chain, i)->issuer != (int)i + 1)
+            blame_order(look, i);
     if (length == 1)
         say(look, INSPECT_ORDER, "one certificate, %.200s",
             chain_link(look->chain, 0)->issuer == 0 ? "self-signed" : "without intermediates");
