@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: PostgreSQL
 """Measures pgtls beside other TLS proxies and writes RESULTS.md.
 
