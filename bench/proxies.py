@@ -176,9 +176,12 @@ class Proxies:
         os.chmod(self.dir / "server.key", 0o644)
         run("cc", "-O2", "-o", "pgload", str(HERE / "pgload.c"), "-lssl", "-lcrypto", "-lpthread")
 
-    def start(self):
+    def start(self, wanted):
+        """Those whose name has one of the words `wanted`."""
         self.spawn(["./pgload", "backend", str(BACKEND_PORT)])
         for name, (text, command, port, asked) in PROXIES.items():
+            if not any(word in name for word in wanted):
+                continue
             file = self.dir / f"{name.replace(' ', '-').replace(',', '')}.conf"
             fields = {"dir": self.dir, "name": file.stem, "port": port, "file": file,
                       "program": self.program}
@@ -190,6 +193,8 @@ class Proxies:
             file.write_text(text.replace("{dir}", str(self.dir)).format(**fields))
             self.pids[name], self.ports[name], self.asked[name] = self.spawn(words), port, asked
         for name, (other, asked) in SAME_PROCESS.items():
+            if other not in self.pids:
+                continue
             self.pids[name], self.ports[name] = self.pids[other], self.ports[other]
             self.asked[name] = asked
         time.sleep(2)

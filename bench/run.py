@@ -3,6 +3,7 @@
 """Measures pgtls beside other TLS proxies and writes RESULTS.md.
 
     bench/run.py [--program build/src/pgtls] [--rounds 3] [--seconds 5] [--write NAME]
+    bench/run.py --only login,query --proxies haproxy,pgtls      some columns, some proxies
 
 Every figure is CPU microseconds of the proxy (its whole process tree) per unit, taken from
 /proc, not a rate: load, proxy and backend share the machine.  The rounds are interleaved (one
@@ -60,8 +61,10 @@ PLAIN_TARGETS = [(f"{column}, library and epoll", column,
                  for column in [*COLUMNS, IDLE]]
 
 
-def measure_round(proxies, add, number):
+def measure_columns(proxies, add, number, only=""):
     for column, (arguments, names) in COLUMNS.items():
+        if not any(word in column for word in only.split(",")):
+            continue
         for name in names:
             if name not in proxies.pids:
                 continue
@@ -69,6 +72,9 @@ def measure_round(proxies, add, number):
             add(column, name, value)
             print(f"round {number}: {column:12} {name:24} "
                   f"{'failed' if value is None else f'{value:.1f}'}", file=sys.stderr)
+
+
+def measure_idle(proxies, add, number):
     if number == 1:
         for name in IDLE_PROXIES:
             if name in proxies.pids:
@@ -78,15 +84,17 @@ def measure_round(proxies, add, number):
     add(BESIDE, "pgtls", beside / ((alone + again) / 2) if alone and beside and again else None)
 
 
-def measure(proxies, rounds):
+def measure(proxies, options):
     """The median of each figure: column, proxy, value."""
     figures = {}
 
     def add(column, name, value):
         figures.setdefault(column, {}).setdefault(name, []).append(value)
 
-    for number in range(1, rounds + 1):
-        measure_round(proxies, add, number)
+    for number in range(1, options.rounds + 1):
+        measure_columns(proxies, add, number, options.only)
+        if not options.only:
+            measure_idle(proxies, add, number)
     return {column: {name: None if None in values else statistics.median(values)
                      for name, values in names.items()} for column, names in figures.items()}
 
@@ -159,6 +167,12 @@ def report(figures, tps, options):
                 *target_rows(figures, PLAIN_TARGETS, "pgtls, library, epoll")]), ""])
 
 
+def print_some(figures):
+    for column, names in figures.items():
+        for name, value in names.items():
+            print(f"{column:12} {name:24} {cell(value)}")
+
+
 def write(name, text):
     """Puts `text` between the marks of part `name`."""
     file = HERE / "RESULTS.md"
@@ -176,15 +190,20 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--no-pgbench", action="store_true")
+    parser.add_argument("--only", default="", metavar="COLUMN,...", help="columns with these words")
+    parser.add_argument("--proxies", default="", metavar="NAME,...", help="names with these words")
     parser.add_argument("--write", metavar="NAME", help="the part of RESULTS.md, debian12 for instance")
     options = parser.parse_args()
     proxies = Proxies(options.program, options.seconds)
     try:
         proxies.prepare()
-        proxies.start()
-        figures = measure(proxies, options.rounds)
+        proxies.start(options.proxies.split(","))
+        figures = measure(proxies, options)
     finally:
         proxies.stop()
+    if options.only:
+        print_some(figures)
+        return
     tps = None if options.no_pgbench else pgbench.ratio(options)
     text = report(figures, tps, options)
     print(text)
