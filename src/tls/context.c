@@ -35,6 +35,8 @@ static void on_info(const SSL *ssl, int where, int value)
     struct tls_engine *engine = engine_of(ssl);
     int16_t            alert = (int16_t)(value & 0xff);
 
+    if ((where & SSL_CB_LOOP) != 0)
+        tls_handover_passes(engine, SSL_get_state(ssl));
     if ((where & SSL_CB_ALERT) == 0 || alert == SSL3_AD_CLOSE_NOTIFY ||
         alert == SSL_AD_USER_CANCELLED) /* says nothing by itself: RFC 8446 6.1 */
         return;
@@ -81,7 +83,6 @@ static void set_options(SSL_CTX *library)
     SSL_CTX_set_read_ahead(library, 0); /* what follows the handshake stays the caller's */
     SSL_CTX_set_session_cache_mode(library, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_info_callback(library, on_info);
-    SSL_CTX_set_keylog_callback(library, tls_handover_secret);
     SSL_CTX_set_alpn_select_cb(library, on_alpn, NULL);
 }
 

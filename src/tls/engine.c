@@ -273,8 +273,10 @@ static enum tls_verdict fail_handshake(struct tls_engine *engine)
 
 static enum tls_verdict step(struct tls_engine *engine)
 {
-    int rc = SSL_do_handshake(engine->ssl);
+    int rc;
 
+    tls_handover_listen(engine);
+    rc = SSL_do_handshake(engine->ssl);
     if (rc == 1)
         return finish_handshake(engine);
     if (SSL_get_error(engine->ssl, rc) == SSL_ERROR_WANT_READ)

@@ -24,6 +24,7 @@ struct tls_handover {
     size_t  mark;
     bool    marked; /* in this call */
     uint8_t read, written;
+    bool    listening; /* the secrets of the handshake itself are past */
 };
 
 enum engine_state {
@@ -94,9 +95,13 @@ BIO_METHOD *tls_wire_method_new(void);
 /* hello.c: the callback of every server's SSL_CTX. */
 int tls_hello_received(SSL *ssl, int *alert, void *unused);
 
-/* handover.c: the callback of every SSL_CTX; goes on with records of our own if nothing speaks
- * against it, without engine->ssl; what the peer lets us put in a record (RFC 6066 4). */
+/* handover.c: the callback of an SSL_CTX while an engine needs it, which is to be said before
+ * each step of a handshake and at each of its states; goes on with records of our own if
+ * nothing speaks against it, without engine->ssl; what the peer lets us put in a record (RFC
+ * 6066 4). */
 void   tls_handover_secret(const SSL *ssl, const char *line);
+void   tls_handover_listen(struct tls_engine *engine);
+void   tls_handover_passes(struct tls_engine *engine, OSSL_HANDSHAKE_STATE state);
 bool   tls_handover(struct tls_engine *engine);
 size_t tls_fragment_limit(const SSL *ssl);
 

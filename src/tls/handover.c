@@ -56,7 +56,7 @@ void tls_handover_secret(const SSL *ssl, const char *line)
     const char        *secret = of_client != NULL ? of_client : of_server;
     bool               is_ours = (of_client != NULL) == is_client;
 
-    if (secret == NULL || engine_policy(engine)->record_layer == TLS_RECORDS_LIBRARY)
+    if (secret == NULL)
         return;
     if (is_ours)
         engine->handover.written = (uint8_t)read_secret(engine->session.write.secret, secret);
@@ -66,6 +66,28 @@ void tls_handover_secret(const SSL *ssl, const char *line)
         engine->handover.mark = engine->out->len;
         engine->handover.marked = true;
     }
+}
+
+/*
+ * For the callback OpenSSL puts every secret into hex, digit by digit, five of them a
+ * handshake: a tenth of what a handshake costs.  So it is there only from EncryptedExtensions
+ * on, where the secrets of the handshake itself are past.  The SSL_CTX is the worker's: its
+ * engines take turns.
+ */
+void tls_handover_listen(struct tls_engine *engine)
+{
+    SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(engine->ssl),
+                                engine->handover.listening ? tls_handover_secret : NULL);
+}
+
+void tls_handover_passes(struct tls_engine *engine, OSSL_HANDSHAKE_STATE state)
+{
+    if (engine->handover.listening ||
+        (state != TLS_ST_SW_ENCRYPTED_EXTENSIONS && state != TLS_ST_CR_ENCRYPTED_EXTENSIONS) ||
+        engine_policy(engine)->record_layer == TLS_RECORDS_LIBRARY)
+        return;
+    engine->handover.listening = true;
+    tls_handover_listen(engine);
 }
 
 /*
