@@ -72,3 +72,78 @@ bool sasl_strip_plus(struct buf *out, struct bytes message)
     buf_put(out, r.left);
     return true;
 }
+
+bool sasl_offers(struct bytes message, const char *mechanism)
+{
+    struct reader  r = reader_of(message);
+    struct measure list;
+    const char    *name;
+
+    if (!list_measure(&list, message))
+        return false;
+    reader_bytes(&r, LIST_AT);
+    while (*(name = reader_string(&r)) != '\0')
+        if (strcmp(name, mechanism) == 0)
+            return true;
+    return false;
+}
+
+struct bytes auth_body(struct bytes message)
+{
+    bytes_skip(&message, LIST_AT);
+    return message;
+}
+
+void auth_write(struct buf *out, uint32_t code, struct bytes body)
+{
+    if (buf_reserve(out, LIST_AT + body.len) == NULL)
+        return;
+    buf_put_u8(out, 'R');
+    buf_put_u32(out, (uint32_t)(4 + 4 + body.len));
+    buf_put_u32(out, code);
+    buf_put(out, body);
+}
+
+void sasl_write_list(struct buf *out, bool with_plus)
+{
+    auth_write(out, AUTH_SASL,
+               with_plus ? BYTES("SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0")
+                         : BYTES("SCRAM-SHA-256\0\0"));
+}
+
+void sasl_write_initial(struct buf *out, const char *mechanism, struct bytes body)
+{
+    size_t len = strlen(mechanism) + 1 + 4 + body.len;
+
+    if (buf_reserve(out, FRAME_HEADER_LEN + len) == NULL)
+        return;
+    buf_put_u8(out, 'p');
+    buf_put_u32(out, (uint32_t)(4 + len));
+    buf_put_string(out, mechanism);
+    buf_put_u32(out, (uint32_t)body.len);
+    buf_put(out, body);
+}
+
+void sasl_write_response(struct buf *out, struct bytes body)
+{
+    if (buf_reserve(out, FRAME_HEADER_LEN + body.len) == NULL)
+        return;
+    buf_put_u8(out, 'p');
+    buf_put_u32(out, (uint32_t)(4 + body.len));
+    buf_put(out, body);
+}
+
+bool sasl_read_initial(struct sasl_initial *out, struct bytes message)
+{
+    struct reader r = reader_of(message);
+    uint32_t      len;
+
+    if (!frame_is_whole(message, 'p'))
+        return false;
+    reader_bytes(&r, FRAME_HEADER_LEN);
+    out->mechanism = reader_string(&r);
+    len = reader_u32(&r);
+    out->has_body = len != UINT32_MAX;
+    out->body = reader_bytes(&r, out->has_body ? len : 0);
+    return reader_ok(&r) && r.left.len == 0;
+}

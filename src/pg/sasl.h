@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * pg/sasl.h - the mechanism list of AuthenticationSASL
+ * pg/sasl.h - the messages that carry SASL: mechanism lists, challenges, answers
  *
  * PostgreSQL manual 53.3.1.
  */
@@ -22,5 +22,30 @@ bool sasl_offers_plus(struct bytes message);
  * was taken out; a list that would become empty is passed on unchanged (WIRE section 3, A).
  */
 bool sasl_strip_plus(struct buf *out, struct bytes message);
+
+/* Whether the list has exactly this mechanism. */
+bool sasl_offers(struct bytes message, const char *mechanism);
+
+/* What stands behind the code of a whole Authentication message that has one. */
+struct bytes auth_body(struct bytes message);
+
+/* Appends an Authentication message with this code and body. */
+void auth_write(struct buf *out, uint32_t code, struct bytes body);
+
+/* Appends an AuthenticationSASL that offers SCRAM-SHA-256, and its PLUS before it. */
+void sasl_write_list(struct buf *out, bool with_plus);
+
+/* A client's answers: the first one names the mechanism. */
+void sasl_write_initial(struct buf *out, const char *mechanism, struct bytes body);
+void sasl_write_response(struct buf *out, struct bytes body);
+
+struct sasl_initial {
+    const char  *mechanism; /* borrowed from the message, as the body */
+    bool         has_body;  /* false: an empty challenge is wanted first */
+    struct bytes body;
+};
+
+/* Reads a whole SASLInitialResponse ('p'); false where its layout is broken. */
+bool sasl_read_initial(struct sasl_initial *out, struct bytes message);
 
 #endif

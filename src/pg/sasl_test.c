@@ -99,6 +99,49 @@ static void without_memory_nothing_is_appended(void **state)
     buf_fini(&out);
 }
 
+static void mechanisms_are_found_by_their_whole_name(void **state)
+{
+    assert_true(sasl_offers(BOTH, "SCRAM-SHA-256"));
+    assert_true(sasl_offers(BOTH, "SCRAM-SHA-256-PLUS"));
+    assert_false(sasl_offers(BOTH, "SCRAM-SHA"));
+    assert_false(sasl_offers(ONLY_PLUS, "SCRAM-SHA-256"));
+    assert_false(sasl_offers(BYTES("R\0\0\0\x08\0\0\0\0"), "SCRAM-SHA-256"));
+    for (size_t cut = 0; cut < BOTH.len; cut++)
+        assert_false(sasl_offers(bytes_first(BOTH, cut), "SCRAM-SHA-256"));
+}
+
+static void messages_that_are_written_can_be_read(void **state)
+{
+    struct buf          out = BUF_LIMIT(200);
+    struct sasl_initial initial;
+
+    sasl_write_list(&out, true);
+    assert_buf_is(&out, BOTH);
+    buf_clear(&out);
+    sasl_write_list(&out, false);
+    assert_buf_is(&out, PLAIN);
+    buf_clear(&out);
+    auth_write(&out, AUTH_SASL_CONTINUE, BYTES("r=x"));
+    assert_int_equal(auth_code(buf_bytes(&out)), AUTH_SASL_CONTINUE);
+    assert_true(bytes_equal(auth_body(buf_bytes(&out)), BYTES("r=x")));
+    buf_clear(&out);
+    sasl_write_response(&out, BYTES("c=biws"));
+    assert_buf_is(&out, BYTES("p\0\0\0\x0a"
+                              "c=biws"));
+    buf_clear(&out);
+    sasl_write_initial(&out, "X", BYTES("n,,"));
+    assert_true(sasl_read_initial(&initial, buf_bytes(&out)));
+    assert_string_equal(initial.mechanism, "X");
+    assert_true(initial.has_body && bytes_equal(initial.body, BYTES("n,,")));
+    for (size_t cut = 0; cut < out.len; cut++)
+        assert_false(sasl_read_initial(&initial, bytes_first(buf_bytes(&out), cut)));
+    assert_true(sasl_read_initial(&initial, BYTES("p\0\0\0\x0aX\0\xff\xff\xff\xff")));
+    assert_false(initial.has_body);
+    assert_false(sasl_read_initial(&initial, BYTES("p\0\0\0\x0aX\0\xff\xff\xff\xfe")));
+    assert_false(sasl_read_initial(&initial, BYTES("p\0\0\0\x0bX\0\xff\xff\xff\xffy")));
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +150,8 @@ int main(void)
         cmocka_unit_test(plus_is_taken_out_and_the_rest_keeps_its_order),
         cmocka_unit_test(a_list_that_would_become_empty_passes_unchanged),
         cmocka_unit_test(a_list_cut_anywhere_passes_unchanged),
+        cmocka_unit_test(mechanisms_are_found_by_their_whole_name),
+        cmocka_unit_test(messages_that_are_written_can_be_read),
         cmocka_unit_test(without_memory_nothing_is_appended),
     };
 

@@ -57,8 +57,9 @@ enum fail scram_client_first(struct scram_client *client, struct buf *out, struc
     buf_put(&client->auth_message, buf_bytes(&client->nonce));
     buf_put(out, bytes_of_string(scram_gs2_header(client->flag)));
     buf_put(out, buf_bytes(&client->auth_message));
-    return memory_of(&client->auth_message, why) != FAIL_NONE ? FAIL_MEMORY
-                                                              : memory_of(out, why);
+    if (!buf_ok(&client->nonce) || !buf_ok(&client->auth_message))
+        return fail(why, FAIL_MEMORY, "out of memory");
+    return memory_of(out, why);
 }
 
 static enum fail broken(struct failure *why, const char *what)
