@@ -49,12 +49,12 @@ static void check_passes_on(const struct run *run, struct bytes stream)
 
     MUST((run->verdict == LOGIN_BROKEN) == (login->broken != NULL));
     if (login->plus_stripped)
-        MUST(!login->legs.client_tls && login->legs.server_tls);
+        MUST(login->legs.strips_plus);
     if (login->binding_refused)
-        MUST(login->legs.client_tls && login->legs.server_tls && !login->legs.same_leaf);
+        MUST(login->legs.client_tls && login->legs.server_tls && !login->legs.binding_passes);
     if (run->verdict == LOGIN_READY)
         MUST(login->held.memory == NULL && login_is_between(login));
-    if (login->legs.client_tls && !login->binding_refused) {
+    if (!login->legs.strips_plus && !login->binding_refused) {
         MUST(bytes_equal(buf_bytes(&run->out), bytes_first(stream, run->out.len)));
         if (run->verdict != LOGIN_BROKEN)
             MUST(run->out.len + login->held.len == run->taken);
@@ -84,7 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bytes      stream = bytes_of(data, size);
     uint8_t           choice = fuzz_choice(&stream);
-    struct login_legs legs = { (choice & 1) != 0, (choice & 2) != 0, (choice & 4) != 0 };
+    struct login_legs legs = { (choice & 1) != 0, (choice & 2) != 0, (choice & 4) != 0,
+                               (choice & 9) == 0 };
     struct cuts       ways[] = { CUTS_BYTES, cuts_of(fuzz_choice(&stream)) };
     struct run        whole;
 

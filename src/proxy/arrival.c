@@ -323,6 +323,8 @@ static void on_plaintext(struct pump *pump, struct bytes data)
     case CONVERSATION_LOGIN:
         if (c->approach->hesitates)
             keep(c, data);
+        else if (c->approach->bridge != NULL)
+            bridging_from_client(c, data);
         else
             relaying_from_client(c, data);
         break;

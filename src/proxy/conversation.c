@@ -278,6 +278,7 @@ static void free_conversation(struct conversation *c)
 {
     if (c->approach != NULL) {
         login_fini(&c->approach->login);
+        bridging_stop(c->approach);
         buf_fini(&c->approach->pending);
         buf_fini(&c->approach->held);
     }

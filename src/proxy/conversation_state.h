@@ -13,6 +13,7 @@
 #include "proxy/conversation.h"
 #include "runtime/cancel_table.h"
 #include "runtime/pump.h"
+#include "session/bridge.h"
 #include "session/login.h"
 #include "session/relay.h"
 
@@ -76,6 +77,9 @@ struct approach {
     struct conversation *conversation;  /* that it is part of */
     struct gate          gate;
     struct login         login;
+    struct bridge       *bridge; /* while the login is made of two; or NULL */
+    enum bridge_verdict  bridged;
+    bool                 was_bridged;
     struct buf pending; /* of the client: not yet understood, or waiting for the backend */
     struct resolve_request request;
     bool                   resolving;
@@ -199,6 +203,20 @@ void                            dialing_timed_out(struct conversation *c);
 void dialing_client_left(struct conversation *c);
 void dialing_forget(struct conversation *c);       /* a look-up under way */
 void dialing_release_held(struct conversation *c); /* to the client, which waits no longer */
+
+/* bridging.c: how SCRAM passes, and where it is made of two logins */
+
+/* Decides at the start of a login; false: out of memory, and the conversation has ended. */
+bool bridging_start(struct conversation *c);
+
+/* Like login_feed(), behind the bridge. */
+enum login_verdict bridging_from_server(struct conversation *c, struct bytes *in,
+                                        struct buf *out);
+void               bridging_from_client(struct conversation *c, struct bytes data);
+
+/* Ends the conversation where the bridge has refused or is broken; false then. */
+bool bridging_goes_on(struct conversation *c);
+void bridging_stop(struct approach *approach); /* wipes what is secret */
 
 /* relaying.c */
 void relaying_start(struct conversation *c, struct bytes behind);

@@ -263,19 +263,22 @@ static void send_cancel(struct conversation *c)
     pump_receive(&c->backend, 0);
 }
 
-/* Sends what the client said and the server has not got yet. */
+/* Sends what the client said and the server has not got yet; where the login is bridged, the
+ * startup packet alone. */
 static void forward_pending(struct conversation *c)
 {
     struct approach *a = c->approach;
     struct bytes     rest = buf_bytes(&a->pending);
+    size_t           startup = opening_length(rest);
 
+    if (a->bridge != NULL)
+        rest = bytes_first(rest, startup);
     bytes_skip(&rest, a->forwarded);
     if (a->forwarded > 0)
         relay_from_client(&c->relay, rest);
     else /* the startup packet is in front */
-        relay_from_client(&c->relay, bytes_of(rest.p + opening_length(rest),
-                                              rest.len - opening_length(rest)));
-    a->forwarded = a->pending.len;
+        relay_from_client(&c->relay, bytes_of(rest.p + startup, rest.len - startup));
+    a->forwarded += rest.len;
     if (pump_write(&c->backend, rest) != FAIL_NONE) {
         conversation_close(c, END_NO_MEMORY);
         return;
@@ -288,38 +291,30 @@ static void stop_hesitating(struct conversation *c)
 {
     struct approach *a = c->approach;
 
+    struct bytes behind;
+
     a->hesitates = false;
     forward_pending(c);
+    behind = buf_bytes(&a->pending);
+    bytes_skip(&behind, a->forwarded);
+    if (a->bridge != NULL && c->state == CONVERSATION_LOGIN && behind.len > 0)
+        bridging_from_client(c, behind);
     buf_clear(&a->pending);
     if (c->state == CONVERSATION_LOGIN)
         pump_receive(&c->client, 0);
 }
 
-/* Channel binding passes where the client sees the server's own certificate. */
-static bool shows_leaf_of_server(const struct conversation *c)
-{
-    const struct identity *shown =
-        leg_facts(&c->client.leg) != NULL ? tls_engine_own_identity(c->client.leg.tls) : NULL;
-
-    return shown != NULL && tls_engine_peer_is(c->backend.leg.tls, identity_leaf_der(shown));
-}
-
 static void start_login(struct conversation *c)
 {
-    struct approach        *a = c->approach;
-    const struct tls_facts *server = leg_facts(&c->backend.leg);
-    const struct login_legs legs = {
-        .client_tls = leg_facts(&c->client.leg) != NULL,
-        .server_tls = server != NULL,
-        .same_leaf = server != NULL && shows_leaf_of_server(c),
-    };
+    struct approach *a = c->approach;
 
     conversation_move(c, CONVERSATION_LOGIN);
-    login_fini(&a->login);
-    login_init(&a->login, &legs);
+    if (!bridging_start(c))
+        return;
     relay_init(&c->relay);
     a->forwarded = 0;
-    a->hesitates = backend_settings(c)->sslmode == SSLMODE_ALLOW && server == NULL;
+    a->hesitates =
+        backend_settings(c)->sslmode == SSLMODE_ALLOW && leg_facts(&c->backend.leg) == NULL;
     pump_receive(&c->backend, 0);
     if (a->hesitates)
         forward_pending(c);
@@ -511,9 +506,10 @@ static void report_binding(struct conversation *c)
     (void)fail(&why, FAIL_REFUSED,
                "the server refused SCRAM channel binding: the proxy's certificate is not the "
                "server's");
-    fail_hint(&why,
-              "let clients set channel_binding=disable, give the listener the server's own "
-              "certificate and key, or connect to the backend without TLS");
+    fail_hint(
+        &why,
+        "let clients set channel_binding=disable, give the proxy verifiers (auth_file), or "
+        "the server's own certificate and key, or a backend without TLS");
     report_failure(c, EVENT_CHANNEL_BINDING, "login", &why);
 }
 
@@ -525,6 +521,7 @@ static void login_is_ready(struct conversation *c, struct bytes behind)
     if (report_begin(&line, c, EVENT_AUTH_OK)) {
         log_text(&line, "user", c->user);
         log_text(&line, "database", c->database);
+        log_text(&line, "scram", c->approach->was_bridged ? "bridged" : NULL);
         log_end(&line);
     }
     cancelling_enter(c);
@@ -609,7 +606,8 @@ static void on_login_bytes(struct conversation *c, struct bytes in)
 {
     struct approach   *a = c->approach;
     struct buf         out = buffers_take(&c->rw->worker->buffers);
-    enum login_verdict verdict = login_feed(&a->login, &in, &out);
+    enum login_verdict verdict = a->bridge != NULL ? bridging_from_server(c, &in, &out)
+                                                   : login_feed(&a->login, &in, &out);
     bool               complete = buf_ok(&out);
     enum fail          rc = FAIL_NONE;
 
@@ -627,6 +625,8 @@ static void on_login_bytes(struct conversation *c, struct bytes in)
         try_again_with_tls(c);
         return;
     }
+    if (!bridging_goes_on(c))
+        return;
     if (a->hesitates && has_decided(&a->login, verdict))
         stop_hesitating(c);
     if (c->state != CONVERSATION_LOGIN)

@@ -30,6 +30,7 @@ void relaying_start(struct conversation *c, struct bytes behind)
 
     relay_logged_in(&c->relay, a->login.status);
     login_fini(&a->login);
+    bridging_stop(a);
     buf_fini(&a->pending);
     buf_fini(&a->held);
     free(a);

@@ -150,6 +150,20 @@ static enum gate_policy gate_policy(int sslmode)
     }
 }
 
+/* RFC 5929 has no hash for it: clients that require channel binding are refused then. */
+static void warn_of_binding(const struct route_settings *settings,
+                            const struct identity *identity, struct conf_problems *problems)
+{
+    const struct endpoint_hash *hash = identity_endpoint_hash(identity);
+
+    if (hash->len == 0)
+        settings_problem(problems, true, settings, "listener.server_cert",
+                         "the certificate is signed with %s, for which channel binding is not "
+                         "defined, and SCRAM-SHA-256-PLUS is not offered to clients; take one "
+                         "signed with RSA or ECDSA",
+                         hash->signature);
+}
+
 /* A port with hosts shows no certificate of its own. */
 static void load_client_side(struct route *route, struct conf_problems *problems)
 {
@@ -161,6 +175,8 @@ static void load_client_side(struct route *route, struct conf_problems *problems
     route->map = settings_load_map(settings, &map_text, problems);
     route->client_policy = route_policy_of_clients(settings, buf_bytes(&map_text), problems);
     buf_fini(&map_text);
+    if (route->client_policy != NULL && settings->backend.scram == SCRAM_BRIDGE)
+        warn_of_binding(settings, tls_policy_options(route->client_policy)->identity, problems);
 }
 
 static void load_backend_side(struct route *route, const struct route *port,
@@ -168,11 +184,17 @@ static void load_backend_side(struct route *route, const struct route *port,
 {
     const struct route_settings *settings = route->settings;
 
-    if (port != NULL && !settings->has_own_backend)
+    if (port != NULL && !settings->has_own_backend) {
         route->backend_policy =
             port->backend_policy != NULL ? tls_policy_hold(port->backend_policy) : NULL;
-    else if (settings_has_backend(settings) && settings->backend.sslmode != SSLMODE_DISABLE)
+        route->users = port->users;
+        return;
+    }
+    if (!settings_has_backend(settings))
+        return;
+    if (settings->backend.sslmode != SSLMODE_DISABLE)
         route->backend_policy = route_policy_of_backend(settings, problems);
+    route->users = route->own_users = settings_load_users(settings, problems);
 }
 
 /* `port`: of a host.  Takes the tally over. */
@@ -272,6 +294,7 @@ void route_free(struct route *route)
     tls_policy_release(route->client_policy);
     tls_policy_release(route->backend_policy);
     ident_map_free(route->map);
+    userlist_free(route->own_users);
     release_tally(route->tally);
     free(route->targets);
     free(route->allow);

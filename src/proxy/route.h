@@ -16,6 +16,7 @@
 #include "proxy/settings.h"
 #include "runtime/cancel_table.h"
 #include "runtime/ip_counts.h"
+#include "scram/userlist.h"
 #include "session/gate.h"
 #include "tls/context.h"
 
@@ -32,7 +33,8 @@ struct route_tally {
     atomic_uint_fast64_t next_source; /* takes source_address in turn */
     struct ip_counts    *by_ip;
     struct cancel_table *cancels;      /* sessions whose backend is one of several */
-    atomic_bool          binding_told; /* channel_binding was logged */
+    atomic_bool          binding_told; /* channel_binding was logged, for each of its reasons */
+    atomic_bool          undefined_told;
 };
 
 /* One address of the backend, as it is written. */
@@ -54,6 +56,8 @@ struct route {
     struct tls_policy           *client_policy; /* NULL: plaintext only, or hosts have theirs */
     struct tls_policy           *backend_policy; /* NULL: plaintext */
     struct ident_map            *map;            /* NULL: names must equal users */
+    const struct userlist       *users;          /* of auth_file; NULL: none */
+    struct userlist             *own_users;      /* the same, unless they are the port's */
     struct route_target         *targets;        /* in the order to try them */
     size_t                       target_count;
     struct network              *trusted; /* as many as trusted_proxies */

@@ -32,6 +32,9 @@ enum direct_tls { DIRECT_TLS_ALLOW, DIRECT_TLS_REQUIRE, DIRECT_TLS_REFUSE };
 
 enum ssl_negotiation { NEGOTIATE_POSTGRES, NEGOTIATE_DIRECT };
 
+/* How a login with SCRAM passes between two legs. */
+enum scram_way { SCRAM_AUTO, SCRAM_PASSTHROUGH, SCRAM_STRIP, SCRAM_BRIDGE };
+
 enum cancel_policy { CANCEL_UNSET, CANCEL_ALLOW, CANCEL_TLS_ONLY };
 
 enum protocol_version { VERSION_UNSET, VERSION_TLS_1_2, VERSION_TLS_1_3 };
@@ -99,6 +102,8 @@ struct backend_settings {
     struct tls_settings tls;
     char               *verify_name; /* NULL: host of the address */
     char               *sni;         /* NULL: host of the address; "" announces none */
+    int                 scram;       /* enum scram_way */
+    char               *auth_file;
 };
 
 struct limit_settings {

@@ -6,6 +6,7 @@
 #include "runtime/command.h"
 #include "x509/certificate.h"
 #include "x509/crl.h"
+#include "x509/pem_file.h"
 
 #include <string.h>
 
@@ -242,6 +243,26 @@ struct tls_ticket_keys *settings_load_ticket_keys(const struct route_settings *r
     return keys;
 }
 
+/* ---- verifiers ---- */
+
+struct userlist *settings_load_users(const struct route_settings *route,
+                                     struct conf_problems        *problems)
+{
+    const char      *file = route->backend.auth_file;
+    struct failure   why = { 0 };
+    struct userlist *users = NULL;
+    struct buf       text;
+
+    if (file == NULL)
+        return NULL;
+    if (pem_file_read(file, PEM_FILE_KEY, &text, &why) == FAIL_NONE)
+        users = userlist_read(file, buf_bytes(&text), &why);
+    pem_file_wipe(&text);
+    if (users == NULL)
+        tell(route, "backend.auth_file", file, &why, problems);
+    return users;
+}
+
 /* ---- settings with errors ---- */
 
 static void prove_side(const struct route_settings *route, enum settings_section side,
@@ -266,6 +287,13 @@ static void prove_client_side(const struct route_settings *route,
     tls_ticket_keys_release(settings_load_ticket_keys(route, problems));
 }
 
+static void prove_server_side(const struct route_settings *route,
+                              struct conf_problems        *problems)
+{
+    prove_side(route, SECTION_BACKEND, problems);
+    userlist_free(settings_load_users(route, problems));
+}
+
 void settings_prove_files(const struct proxy_settings *settings, struct conf_problems *problems)
 {
     for (size_t i = 0; i < settings->route_count; i++) {
@@ -275,11 +303,11 @@ void settings_prove_files(const struct proxy_settings *settings, struct conf_pro
             continue;
         if (route->host_count == 0)
             prove_client_side(route, problems);
-        prove_side(route, SECTION_BACKEND, problems);
+        prove_server_side(route, problems);
         for (size_t n = 0; n < route->host_count; n++) {
             prove_client_side(&route->hosts[n], problems);
             if (route->hosts[n].has_own_backend)
-                prove_side(&route->hosts[n], SECTION_BACKEND, problems);
+                prove_server_side(&route->hosts[n], problems);
         }
     }
 }

@@ -10,6 +10,7 @@
 
 #include "conf/ident_map.h"
 #include "proxy/settings.h"
+#include "scram/userlist.h"
 #include "tls/policy.h"
 
 /*
@@ -36,6 +37,10 @@ struct ident_map *settings_load_map(const struct route_settings *route, struct b
  * problem. */
 struct tls_ticket_keys *settings_load_ticket_keys(const struct route_settings *route,
                                                   struct conf_problems        *problems);
+
+/* auth_file; NULL where none is set, and after a problem. */
+struct userlist *settings_load_users(const struct route_settings *route,
+                                     struct conf_problems        *problems);
 
 /* Loads each file once and keeps none: for settings that have errors and will not be served.
  * No key_passphrase_command is run for that. */

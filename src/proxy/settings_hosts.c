@@ -87,10 +87,12 @@ void settings_check_hosts(const struct check *check)
         struct check own = { &check->route->hosts[i], check->problems };
 
         check_client_side(&own);
-        if (own.route->has_own_backend)
-            settings_check_backend(&own);
-        else
+        if (!own.route->has_own_backend) {
             check_backend_of_port(&own);
+            continue;
+        }
+        settings_check_backend(&own);
+        settings_check_scram(&own);
     }
 }
 

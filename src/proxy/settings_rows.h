@@ -12,6 +12,7 @@
 #define LONGEST_ADDRESS   300
 #define LONGEST_COMMAND   4000
 #define LONGEST_LIST      2000
+#define LONGEST_QUERY     4000
 
 #define NOT_YET "is not available in this version"
 

@@ -58,4 +58,7 @@ void settings_check_hosts_together(const struct check *check);
 void settings_check_listener(const struct check *check);
 void settings_check_backend(const struct check *check);
 
+/* How logins pass: after both, whose modes are known then. */
+void settings_check_scram(const struct check *check);
+
 #endif

@@ -10,8 +10,8 @@
 
 static const char binding_hint[] =
     "channel binding cannot pass a proxy that has its own certificate: connect with "
-    "channel_binding=disable, or give the proxy the server's certificate and key, or let it "
-    "reach the server without TLS";
+    "channel_binding=disable, or give the proxy the user's verifier (auth_file), the server's "
+    "certificate and key, or a way to the server without TLS";
 
 /* an H, the text, and its NUL; or a line end and the text */
 static_assert(sizeof binding_hint + 1 <= LOGIN_HINT_MOST, "the hint outgrew its promise");
@@ -58,7 +58,7 @@ static enum login_verdict on_authentication(struct login *login, struct bytes me
     login->authenticated |= code == AUTH_OK;
     login->plus_offered = sasl_offers_plus(message);
     login->plus_stripped = false;
-    if (login->plus_offered && login->legs.server_tls && !login->legs.client_tls)
+    if (login->plus_offered && login->legs.strips_plus)
         login->plus_stripped = sasl_strip_plus(out, message);
     else
         buf_put(out, message);
@@ -87,7 +87,7 @@ static void keep_error(struct login *login, const struct error_response *error)
 /* Within the exchange the server says 28000 only of channel binding: WIRE.md section 11. */
 static bool is_binding_refusal(const struct login *login, const struct error_response *error)
 {
-    return login->legs.client_tls && login->legs.server_tls && !login->legs.same_leaf &&
+    return login->legs.client_tls && login->legs.server_tls && !login->legs.binding_passes &&
            login->plus_offered && error_response_has_code(error, "28000");
 }
 

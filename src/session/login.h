@@ -3,8 +3,8 @@
  * session/login.h - watches the server's side of a login, until ReadyForQuery
  *
  * Everything passes on, message by message as it comes, with these exceptions:
- *   - the PLUS mechanisms are taken out of AuthenticationSASL where the client
- *     has no TLS and the server has (libpq would abort: WIRE.md section 3, A)
+ *   - the PLUS mechanisms are taken out of AuthenticationSASL where that is asked for:
+ *     libpq would abort where it has no TLS and the server has
  *   - an ErrorResponse 28000 within a SCRAM exchange that offered PLUS to a
  *     client with TLS gets a hint: channel binding does not pass two TLS legs
  * and these facts are kept: BackendKeyData was seen, the error that ended the login.
@@ -35,7 +35,8 @@ enum {
 struct login_legs {
     bool client_tls;
     bool server_tls;
-    bool same_leaf; /* both legs show the same certificate: channel binding passes */
+    bool binding_passes; /* both legs show the same certificate, or the login is bridged */
+    bool strips_plus;    /* take the PLUS mechanisms out of AuthenticationSASL */
 };
 
 struct login {

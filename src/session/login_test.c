@@ -27,12 +27,12 @@
 #define WELCOME      OK PARAMETER KEY READY
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-static const struct login_legs plain_to_tls = { .client_tls = false, .server_tls = true };
+static const struct login_legs plain_to_tls = { .server_tls = true, .strips_plus = true };
 static const struct login_legs tls_to_tls = { .client_tls = true, .server_tls = true };
 static const struct login_legs tls_to_plain = { .client_tls = true, .server_tls = false };
-static const struct login_legs same_leaf = { .client_tls = true,
-                                             .server_tls = true,
-                                             .same_leaf = true };
+static const struct login_legs binding_passes = { .client_tls = true,
+                                                  .server_tls = true,
+                                                  .binding_passes = true };
 
 struct login_case {
     const struct login_legs *legs;
@@ -53,7 +53,7 @@ static const struct login_case cases[] = {
       BYTES_INIT("R\0\0\0\x0c\0\0\0\5salt" WELCOME), LOGIN_READY, 0 },
     { &tls_to_tls, BYTES_INIT(SASL_BOTH CONTINUE FINAL WELCOME),
       BYTES_INIT(SASL_BOTH CONTINUE FINAL WELCOME), LOGIN_READY, 0 },
-    { &same_leaf, BYTES_INIT(SASL_BOTH), BYTES_INIT(SASL_BOTH), LOGIN_WANT_MORE, 0 },
+    { &binding_passes, BYTES_INIT(SASL_BOTH), BYTES_INIT(SASL_BOTH), LOGIN_WANT_MORE, 0 },
     { &tls_to_plain, BYTES_INIT(SASL_BOTH), BYTES_INIT(SASL_BOTH), LOGIN_WANT_MORE, 0 },
     { &plain_to_tls, BYTES_INIT(SASL_BOTH CONTINUE), BYTES_INIT(SASL_PLAIN CONTINUE),
       LOGIN_WANT_MORE, 0 },
@@ -70,8 +70,8 @@ static const struct login_case cases[] = {
       LOGIN_WANT_MORE, 0 },
     { &tls_to_tls, BYTES_INIT(SASL_BOTH OK REFUSAL), BYTES_INIT(SASL_BOTH OK REFUSAL),
       LOGIN_WANT_MORE, 0 },
-    { &same_leaf, BYTES_INIT(SASL_BOTH REFUSAL), BYTES_INIT(SASL_BOTH REFUSAL), LOGIN_WANT_MORE,
-      0 },
+    { &binding_passes, BYTES_INIT(SASL_BOTH REFUSAL), BYTES_INIT(SASL_BOTH REFUSAL),
+      LOGIN_WANT_MORE, 0 },
     { &tls_to_plain, BYTES_INIT(SASL_BOTH REFUSAL), BYTES_INIT(SASL_BOTH REFUSAL),
       LOGIN_WANT_MORE, 0 },
     { &tls_to_tls, BYTES_INIT(OK "S\0\0\0\3"), BYTES_INIT(OK), LOGIN_BROKEN, 5 },
