@@ -38,10 +38,10 @@ void settings_check_route(struct route_settings *route, struct conf_problems *pr
 
     settings_check_hosts(&check); /* first: what they demand says what the port does */
     settings_check_listener(&check);
-    if (settings_has_backend(route))
+    if (settings_has_backend(route)) {
         settings_check_backend(&check);
-    if (settings_has_backend(route))
         settings_check_scram(&check);
+    }
     settings_check_hosts_together(&check);
     check_limits(&check);
     check_refresh(&check);

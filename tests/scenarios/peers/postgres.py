@@ -21,6 +21,7 @@ host    tlsdb   all     127.0.0.1/32    reject
 hostnossl cleardb all   127.0.0.1/32    trust
 host    cleardb all     127.0.0.1/32    reject
 host    all     scram   127.0.0.1/32    scram-sha-256
+host    scramdb all     127.0.0.1/32    scram-sha-256
 host    all     md5     127.0.0.1/32    md5
 host    all     clear   127.0.0.1/32    password
 host    all     nobody  127.0.0.1/32    reject
