@@ -15,7 +15,7 @@ import time
 import pytest
 
 from peers import wire
-from peers.proxy import route, toml
+from peers.proxy import program, route, toml
 from peers.stream import connect, connect_tls
 
 INTERVAL = "1s"
@@ -374,4 +374,34 @@ def test_a_folder_that_the_user_may_not_read_is_said_and_looked_at(start, files,
     assert files.folder in blind["reason"] and "read the folder" in blind["hint"]
     files.put_both("server-rsa", nobody)
     wait_served(proxy.port, files.serial("server-rsa"))
+    assert len(proxy.find("reload.blind")) == 1
+
+
+LIMITED = """#!/bin/sh
+exec unshare -Ur sh -c 'echo 0 > /proc/sys/user/{limit}; exec "$0" "$@"' {program} "$@"
+"""
+
+
+def namespaces_work():
+    done = subprocess.run(["unshare", "-Ur", "sh", "-c",
+                           "echo 0 > /proc/sys/user/max_inotify_watches"], check=False,
+                          capture_output=True)
+    return done.returncode == 0
+
+
+@pytest.mark.skipif(not namespaces_work(), reason="no user namespaces: the kernel's limit stays")
+@pytest.mark.parametrize("limit", ["max_inotify_watches", "max_inotify_instances"])
+def test_where_the_kernel_has_no_watches_left_the_interval_looks(start, files, postgres_clear,
+                                                                 folder, monkeypatch, limit):
+    script = os.path.join(folder, "limited")
+    with open(script, "w", encoding="ascii") as out:
+        out.write(LIMITED.format(limit=limit, program=os.path.abspath(program())))
+    os.chmod(script, 0o755)
+    monkeypatch.setenv("PGTLS_PROGRAM", script)
+    proxy = start(route({"address": postgres_clear.address}, files.listener(INTERVAL)))
+    assert f"raise fs.inotify.{limit.replace('inotify_', 'user_')}" in \
+        proxy.wait_event("reload.blind")["hint"]
+    for name in ("server-rsa", "server-ed25519"):
+        files.put_both(name)
+        wait_served(proxy.port, files.serial(name))
     assert len(proxy.find("reload.blind")) == 1
