@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "proxy/advice.h"
 
+#include "io/clock.h"
 #include "x509/certificate.h"
 
 #include <stdio.h>
@@ -84,6 +85,39 @@ static void look_at_chain(const struct subject *about)
                "file");
 }
 
+/* ---- dates; of the leaf the load itself warns ---- */
+
+static bool has_expired(const struct certificate_facts *facts)
+{
+    return facts->not_after < (int64_t)(clock_wall_us() / 1000000);
+}
+
+static void look_at_dates(const struct subject *about)
+{
+    for (size_t i = 1; i < identity_chain_length(about->identity); i++) {
+        const struct certificate_facts *facts = identity_chain_facts(about->identity, i);
+        char                            what[300];
+
+        if (!has_expired(facts))
+            continue;
+        snprintf(what, sizeof what, "\"%.200s\" of the chain has expired", facts->subject);
+        advise(about, what, "replace it by the one that its authority issues now");
+    }
+}
+
+static void look_at_authorities(const struct route *route, const char *setting,
+                                const struct tls_policy *policy, struct conf_problems *problems)
+{
+    const struct trust *trust = policy != NULL ? tls_policy_options(policy)->trust : NULL;
+
+    for (size_t i = 0; trust != NULL && i < trust_count(trust); i++)
+        if (has_expired(trust_facts(trust, i)))
+            settings_problem(problems, true, route->settings, setting,
+                             "%s: \"%.200s\" has expired, and nothing that it signed is taken; "
+                             "put its successor there",
+                             trust_source(trust), trust_facts(trust, i)->subject);
+}
+
 /* ---- all ---- */
 
 static void look_at_policy(const struct route *route, const char *setting,
@@ -97,6 +131,7 @@ static void look_at_policy(const struct route *route, const char *setting,
             continue;
         look_at_purpose(&about, policy == route->client_policy);
         look_at_chain(&about);
+        look_at_dates(&about);
     }
 }
 
@@ -128,8 +163,11 @@ static void look_at_names(const struct route *host, struct conf_problems *proble
 static void look_at_route(const struct route *route, struct conf_problems *problems)
 {
     look_at_policy(route, "listener.server_cert", route->client_policy, problems);
-    if (route->place == 0 || route->settings->has_own_backend)
+    look_at_authorities(route, "listener.client_ca", route->client_policy, problems);
+    if (route->place == 0 || route->settings->has_own_backend) {
         look_at_policy(route, "backend.client_cert", route->backend_policy, problems);
+        look_at_authorities(route, "backend.root_ca", route->backend_policy, problems);
+    }
     for (size_t i = 0; i < route->host_count; i++) {
         look_at_route(route->hosts[i], problems);
         look_at_names(route->hosts[i], problems);

@@ -21,12 +21,12 @@ from peers.stream import connect, connect_tls
 INTERVAL = "1s"
 
 
-def served(port):
+def served(port, name=None):
     """The serial of the certificate that a client gets, as openssl writes it."""
     sock = socket.create_connection(("127.0.0.1", port), timeout=10)
     sock.sendall(wire.SSL_REQUEST)
     assert sock.recv(1) == b"S"
-    with ssl._create_unverified_context().wrap_socket(sock) as tls:
+    with ssl._create_unverified_context().wrap_socket(sock, server_hostname=name) as tls:
         return serial_of(ssl.DER_cert_to_PEM_cert(tls.getpeercert(binary_form=True)))
 
 
@@ -306,6 +306,20 @@ def test_one_broken_file_keeps_the_whole_set(start, certs, folder, postgres_clea
     both[0].put_both("server-ed25519")
     wait_served(ports[0], both[0].serial("server-ed25519"))
     assert served(ports[1]) == both[1].serial("server-rsa")
+
+
+def test_a_host_s_certificate_is_renewed_beside_those_of_others(start, certs, files, folder,
+                                                                 postgres_clear):
+    other = Files(certs, os.path.join(folder, "other"))
+    other.put_both("server-rsa")
+    hosts = [{"names": ["a.example.com"], "server_cert": other.cert, "server_key": other.key},
+             {"names": ["*"]}]
+    proxy = start(route({"address": postgres_clear.address}, files.listener(), hosts=hosts))
+    assert served(proxy.port, "a.example.com") == other.serial("server-rsa")
+    other.put_both("server-ed25519")
+    proxy.wait_event("reload.ok", cause="files", serial=other.serial("server-ed25519").zfill(4))
+    assert served(proxy.port, "a.example.com") == other.serial("server-ed25519")
+    assert served(proxy.port, "localhost") == files.serial("server")
 
 
 def test_the_configuration_itself_waits_for_the_signal(proxy, files):

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+import make
 from peers.proxy import route, run, toml
 
 
@@ -163,6 +164,41 @@ def test_check_warns_of_a_chain_with_a_gap(folder, issue, certs):
          open(os.path.join(folder, "link"), encoding="ascii") as link:
         out.write(link.read())
     assert check(folder, tls_route(leaf)).stderr == ""
+
+
+def test_check_warns_of_authorities_and_links_that_have_expired(folder, issue, certs):
+    ended = os.path.join(folder, "ended")
+    with open(ended + ".ext", "w", encoding="ascii") as out:
+        out.write("basicConstraints=critical,CA:TRUE\n")
+    for words in (["req", "-new", "-key", certs.key("servers-issuing"), "-subj",
+                   "/O=pgtls tests/CN=servers issuing", "-out", ended + ".csr"],
+                  ["x509", "-req", "-in", ended + ".csr", "-CA", certs.file("servers-ca.pem"),
+                   "-CAkey", certs.key("servers-ca"), "-set_serial", "9", "-extfile",
+                   ended + ".ext", *make.validity(-1), "-out", ended + ".crt"]):
+        subprocess.run(["openssl", *words], capture_output=True, check=True)
+    leaf = issue("leaf", 90, chain=False)
+    with open(leaf["server_cert"], "a", encoding="ascii") as out, \
+         open(ended + ".crt", encoding="ascii") as link:
+        out.write(link.read())
+    done = check(folder, tls_route({**leaf, "sslmode": "verify-ca", "client_ca": ended + ".crt"}))
+    assert done.returncode == 0
+    told = done.stderr.splitlines()
+    assert any("listener.server_cert" in one and
+               '"CN=servers issuing,O=pgtls tests" of the chain has expired' in one for one in told)
+    assert any("listener.client_ca" in one and "has expired, and nothing that it signed" in one
+               for one in told)
+
+
+def test_a_host_s_files_are_in_the_table_once(folder, certs, listener):
+    hosts = [{"names": ["localhost"]}, {"names": ["*"]},
+             {"names": ["x.example.com"], "server_cert": certs.cert("server-rsa"),
+              "server_key": certs.key("server-rsa")}]
+    done = check(folder, tls_route(listener("require", "server"), hosts=hosts))
+    assert [(row[2], row[3]) for row in rows(done)[1:]] == [
+        ("certificate", certs.cert("server")), ("chain", certs.cert("server")),
+        ("certificate", certs.cert("server-rsa")), ("chain", certs.cert("server-rsa"))]
+    told = done.stderr.splitlines()
+    assert len(told) == 1 and 'not for the host name "x.example.com"' in told[0]
 
 
 def test_check_says_nothing_of_a_leaf_below_a_root_that_is_known(folder, certs):
