@@ -107,12 +107,15 @@ const char *cancelling_choose(struct conversation *c)
         c->approach->is_broadcast = port->target_count == 0;
         return NULL;
     }
-    if (port->settings->listener.cancel_unknown == CANCEL_UNKNOWN_REFUSE)
-        return "no session has its key, and listener.cancel_unknown is refuse";
-    if (!route_take_broadcast(port, loop_now_us(c->rw->worker->loop)))
-        return "no session has its key, and too many such requests came this second";
-    c->approach->is_broadcast = true;
-    return NULL;
+    if (port->settings->listener.cancel_unknown == CANCEL_UNKNOWN_BROADCAST &&
+        route_take_broadcast(port, loop_now_us(c->rw->worker->loop))) {
+        c->approach->is_broadcast = true;
+        return NULL;
+    }
+    refusals_note(&c->rw->refusals, REFUSAL_CANCEL_UNKNOWN, &c->peer);
+    return port->settings->listener.cancel_unknown == CANCEL_UNKNOWN_REFUSE
+               ? "no session has its key, and listener.cancel_unknown is refuse"
+               : "no session has its key, and too many such requests came this second";
 }
 
 bool cancelling_next_backend(struct conversation *c)

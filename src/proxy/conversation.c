@@ -370,9 +370,20 @@ static bool is_flooding(struct conversation *c)
     return count > 2 * limit;
 }
 
+/* Others are closed without a word, and counted. */
+static bool is_admitted(struct route_worker *rw, const struct address *client)
+{
+    switch (route_admits(rw->route, client)) {
+    case NOT_ALLOWED: refusals_note(&rw->refusals, REFUSAL_ALLOW, client); return false;
+    case DENIED: refusals_note(&rw->refusals, REFUSAL_DENY, client); return false;
+    case ADMITTED: break;
+    }
+    return true;
+}
+
 bool conversation_admit(struct conversation *c)
 {
-    if (!route_admits(c->route, &c->peer))
+    if (!is_admitted(c->rw, &c->peer))
         conversation_close(c, END_DENIED);
     else if (is_flooding(c))
         conversation_close(c, END_MAX_PER_IP);
@@ -397,11 +408,14 @@ static void begin(struct conversation *c)
 }
 
 /* At once, where nothing need be kept of those who are not. */
-static bool is_let_in(const struct route *route, const struct address *peer)
+static bool is_let_in(struct route_worker *rw, const struct address *peer)
 {
-    if (route->settings->listener.proxy_protocol != PROXY_PROTOCOL_OFF)
-        return route_trusts(route, peer);
-    return route_admits(route, peer);
+    if (rw->route->settings->listener.proxy_protocol == PROXY_PROTOCOL_OFF)
+        return is_admitted(rw, peer);
+    if (route_trusts(rw->route, peer))
+        return true;
+    refusals_note(&rw->refusals, REFUSAL_TRUSTED_PROXIES, peer);
+    return false;
 }
 
 void conversation_start(struct route_worker *rw, struct loop_accepted accepted)
@@ -409,7 +423,7 @@ void conversation_start(struct route_worker *rw, struct loop_accepted accepted)
     struct conversation *c = NULL;
     struct failure       why = { 0 };
 
-    if (is_let_in(rw->route, &accepted.peer))
+    if (is_let_in(rw, &accepted.peer))
         c = new_conversation(rw, accepted.peer);
     if (c == NULL) {
         loop_discard(rw->worker->loop, accepted);

@@ -320,15 +320,15 @@ bool route_trusts(const struct route *route, const struct address *peer)
            is_in(route->trusted, route->settings->listener.trusted_proxies.count, peer);
 }
 
-bool route_admits(const struct route *route, const struct address *client)
+enum admission route_admits(const struct route *route, const struct address *client)
 {
     const struct listener_settings *listener = &route->settings->listener;
 
     if (address_is_unix(client))
-        return true;
+        return ADMITTED;
     if (listener->allow.count > 0 && !is_in(route->allow, listener->allow.count, client))
-        return false;
-    return !is_in(route->deny, listener->deny.count, client);
+        return NOT_ALLOWED;
+    return is_in(route->deny, listener->deny.count, client) ? DENIED : ADMITTED;
 }
 
 bool route_take_session(const struct route *route)

@@ -83,8 +83,10 @@ void          route_free(struct route *route); /* NULL is fine */
 /* Whether a PROXY header is taken from this peer. */
 bool route_trusts(const struct route *route, const struct address *peer);
 
-/* Whether listener.allow and listener.deny let this client in. */
-bool route_admits(const struct route *route, const struct address *client);
+/* What listener.allow and listener.deny say of this client. */
+enum admission { ADMITTED, NOT_ALLOWED, DENIED };
+
+enum admission route_admits(const struct route *route, const struct address *client);
 
 /* One of handshakes_per_second, at this time; false where none is left. */
 bool route_take_handshake(const struct route *route, uint64_t now_us);

@@ -76,6 +76,7 @@ struct route_worker *route_worker_new(struct generation *generation, const struc
     rw->route = route;
     rw->unproved_end = &rw->unproved;
     rw->drain_deadline.expired = on_drain_deadline;
+    refusals_init(&rw->refusals, worker->loop, worker->log, route->settings->name);
     rw->listeners = calloc(route->settings->listener.bind_address.count, sizeof *rw->listeners);
     if (rw->listeners == NULL)
         (void)fail(why, FAIL_MEMORY, "out of memory");
@@ -89,6 +90,7 @@ void route_worker_free(struct route_worker *rw)
 {
     route_worker_stop_listening(rw);
     loop_timer_stop(rw->worker->loop, &rw->drain_deadline);
+    refusals_fini(&rw->refusals);
     tls_context_release(rw->client_context);
     for (size_t i = 0; rw->backend_contexts != NULL && i <= rw->route->host_count; i++)
         tls_context_release(rw->backend_contexts[i]);

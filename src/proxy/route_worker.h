@@ -12,6 +12,7 @@
 
 #include "proxy/backoff.h"
 #include "proxy/generation.h"
+#include "proxy/refusals.h"
 #include "runtime/worker.h"
 #include "tls/context.h"
 
@@ -37,6 +38,7 @@ struct route_worker {
     struct conversation    *unproved; /* oldest first: those that a flood pushes out */
     struct conversation   **unproved_end;
     struct backoff          backoff;
+    struct refusals         refusals;
     uint64_t                flood_told_us; /* limit.reached for a flood: once a second */
     struct loop_timer       drain_deadline;
     /* Not serving any more, and the last conversation ended: it may be freed from here. */

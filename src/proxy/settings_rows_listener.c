@@ -85,8 +85,8 @@ const struct option settings_listener_rows[] = {
       .default_text = "everybody",
       .sample = "[\"10.0.0.0/8\", \"::1\"]",
       .help =
-          "Networks whose clients may connect; others are closed without a word. Clients of "
-          "a Unix socket always may." },
+          "Networks whose clients may connect; others are closed without a word and counted "
+          "(limit.reached). Clients of a Unix socket always may." },
     { .name = "deny",
       .type = OPTION_STRING_LIST,
       .field = AT(deny),
@@ -94,7 +94,8 @@ const struct option settings_listener_rows[] = {
       .max = 64,
       .default_text = "nobody",
       .sample = "[\"10.6.6.0/24\"]",
-      .help = "Networks whose clients are closed without a word, even if allow has them." },
+      .help = "Networks whose clients are closed without a word and counted, even if allow has "
+              "them." },
     { .name = "direct_tls",
       .type = OPTION_CHOICE,
       .field = AT(direct_tls),

@@ -86,6 +86,8 @@ def test_an_unknown_key_goes_to_nobody(port_of, keyed, certs):
     cancel_in_the_clear(one.port, 100)
     one.wait_count("cancel", 3, result="refused")
     assert [server.seen for server in servers] == [[], []]
+    one.stop()
+    assert sum(told["count"] for told in one.find("limit.reached", limit="cancel_unknown")) == 3
 
 
 def test_an_unknown_key_goes_to_everybody_where_that_is_asked_for(port_of, keyed):
