@@ -16,6 +16,7 @@ packages="postgresql-17 postgresql-client-17 openssl util-linux procps binutils
           python3 python3-pytest python3-pytest-xdist python3-psycopg python3-psycopg2
           python3-cryptography sslscan
           gcc g++ libc6-dev meson ninja-build pkgconf
+          pkcs11-provider softhsm2
           libssl-dev libc-ares-dev liburing-dev libjansson-dev libpcre2-dev libidn-dev
           libtomlplusplus-dev libcmocka-dev"
 
