@@ -6,6 +6,7 @@
 #define PGTLS_PGTLS_H
 
 #include "pgtls/buffer.h"
+#include "pgtls/cert.h"
 #include "pgtls/error.h"
 #include "pgtls/gate.h"
 #include "pgtls/tls.h"

@@ -37,7 +37,8 @@ enum fail file_read(const char *path, struct buf *out, struct failure *why)
         uint8_t *to = buf_reserve(out, READ_BYTES);
 
         if (to == NULL)
-            rc = fail(why, FAIL_LIMIT, "%s is too large", path);
+            rc = buf_room(out) < READ_BYTES ? fail(why, FAIL_LIMIT, "%s is too large", path)
+                                            : fail(why, FAIL_MEMORY, "out of memory");
         else if ((n = read(fd, to, READ_BYTES)) > 0)
             buf_wrote(out, (size_t)n);
         else if (n < 0 && errno == EINTR)

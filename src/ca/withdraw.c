@@ -76,15 +76,26 @@ static enum fail read_note(const struct ca_revocation *revocation,
     return rc;
 }
 
+static bool is_reason(const char *word)
+{
+    for (const char *const *reason = revoke_reasons(); *reason != NULL; reason++)
+        if (strcmp(*reason, word) == 0)
+            return true;
+    return false;
+}
+
 enum fail ca_revoke(const struct ca_revocation *revocation, char serial[static CA_SERIAL_TEXT],
                     struct failure *why)
 {
     struct ca_folder   folder;
     struct folder_lock lock = FOLDER_LOCK_NONE;
     struct revoke_note note = { 0 };
-    enum fail          rc = ca_folder_open(&folder, revocation->ca, revocation->now, why);
+    enum fail          rc;
 
     *serial = '\0';
+    if (revocation->reason != NULL && !is_reason(revocation->reason))
+        return fail(why, FAIL_CONFIG, "that is no reason for a revocation");
+    rc = ca_folder_open(&folder, revocation->ca, revocation->now, why);
     if (rc == FAIL_NONE && revocation->cert != NULL)
         rc = read_note(revocation, &folder, &note, why);
     if (rc == FAIL_NONE)

@@ -50,9 +50,8 @@ static const struct cert_option new_root = TEXT(
     "--new-root", "DIR", new_root,
     "make a root authority there first, if there is none; and where --ca is another folder "
     "without one, an intermediate authority below that root");
-static const struct cert_option subject =
-    TEXT("--subject", "NAME", subject,
-         "who it is for: \"CN=Example Root,O=Example\" (RFC 2253, as `show` prints it)");
+static const struct cert_option subject = TEXT(
+    "--subject", "NAME", subject, "who it is for: \"CN=Example Root,O=Example\" (RFC 2253)");
 static const struct cert_option user =
     TEXT("--user", "USER", user, "the database user: becomes the common name");
 static const struct cert_option names = { "--name",

@@ -22,6 +22,16 @@ struct failure *library_failure(struct pgtls_error *error)
     return &error->failure;
 }
 
+/* Fields that a later version appends are unknown here: the caller must not count on them. */
+bool library_size_fits(size_t size, size_t ours, struct failure *why)
+{
+    if (size == ours)
+        return true;
+    fail(why, FAIL_CONFIG, "options have %zu bytes, expected %zu", size, ours);
+    fail_hint(why, "set size to sizeof the struct; compile against this version's headers");
+    return false;
+}
+
 void library_copy_failure(struct pgtls_error *error, const struct failure *why)
 {
     error->failure = why ? *why : (struct failure){ 0 };

@@ -21,6 +21,9 @@ struct pgtls_buffer {
 /* Empties the error and lends what is in it. */
 struct failure *library_failure(struct pgtls_error *error);
 
+/* Whether the options are of this version; `why` says so where they are not. */
+bool library_size_fits(size_t size, size_t ours, struct failure *why);
+
 void library_copy_failure(struct pgtls_error *error, const struct failure *why);
 
 #endif

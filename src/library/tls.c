@@ -18,16 +18,6 @@ static struct tls_engine *inner(const struct pgtls_tls_engine *engine)
     return (struct tls_engine *)(uintptr_t)engine;
 }
 
-/* Fields that a later version appends are unknown here: the caller must not count on them. */
-static bool size_fits(size_t size, size_t ours, struct failure *why)
-{
-    if (size == ours)
-        return true;
-    fail(why, FAIL_CONFIG, "options have %zu bytes, expected %zu", size, ours);
-    fail_hint(why, "set size to sizeof the struct; compile against this version's headers");
-    return false;
-}
-
 static bool load_files(const struct pgtls_tls_policy_options *from,
                        struct tls_policy_options *to, struct failure *why)
 {
@@ -65,7 +55,8 @@ struct pgtls_tls_policy *pgtls_tls_policy_new(const struct pgtls_tls_policy_opti
     struct tls_policy_options ours = { 0 };
     struct tls_policy        *policy = NULL;
 
-    if (!size_fits(options->size, sizeof *options, why) || !demands_make_sense(options, why))
+    if (!library_size_fits(options->size, sizeof *options, why) ||
+        !demands_make_sense(options, why))
         return NULL;
     ours.role = (enum tls_role)options->role;
     ours.peer_check = (enum tls_peer_check)options->peer_check;
@@ -102,7 +93,7 @@ struct pgtls_tls_engine *pgtls_tls_engine_new(struct pgtls_tls_context          
     const struct tls_policy_options *policy =
         tls_policy_options(tls_context_policy((struct tls_context *)context));
 
-    if (!size_fits(options->size, sizeof *options, why))
+    if (!library_size_fits(options->size, sizeof *options, why))
         return NULL;
     if (policy->peer_check == TLS_PEER_NAME &&
         !(options->verify_name && *options->verify_name)) {

@@ -22,6 +22,7 @@ struct look {
     struct inspection             *out;
     struct chain                  *chain;
     struct trust                  *trust; /* NULL: none was given */
+    bool                           lacks_memory;
 };
 
 const char *inspection_step_name(enum inspection_step step)
@@ -53,6 +54,7 @@ __attribute__((format(printf, 3, 4))) static void say(struct look         *look,
 /* What is bad stands; the first of several. */
 static void blame(struct look *look, enum inspection_step step, const struct failure *why)
 {
+    look->lacks_memory = look->lacks_memory || why->kind == FAIL_MEMORY;
     if (look->out->steps[step].verdict == INSPECTED_BAD)
         return;
     look->out->steps[step].verdict = INSPECTED_BAD;
@@ -250,7 +252,7 @@ static int on_verify(int ok, X509_STORE_CTX *context)
 
     if (ok || (step == INSPECT_TRUST && look->trust == NULL))
         return 1;
-    if (x509 != NULL && certificate_facts_init(&about, x509, NULL) == FAIL_NONE)
+    if (x509 != NULL && certificate_facts_init(&about, x509, &why) == FAIL_NONE)
         describe(error, &about, &why);
     else
         fail(&why, FAIL_CERT, "%s", X509_verify_cert_error_string(error));
@@ -274,28 +276,32 @@ static void say_dates(struct look *look)
         first == &chain_link(look->chain, 0)->facts ? "" : first->subject);
 }
 
-/* The root that the way leads to. */
-static void say_trust(struct look *look, X509_STORE_CTX *context)
+/* The root that the way leads to; false when out of memory. */
+static bool say_trust(struct look *look, X509_STORE_CTX *context)
 {
     struct stack_st_X509 *way = X509_STORE_CTX_get0_chain(context);
     X509                 *root = way != NULL ? sk_X509_value(way, sk_X509_num(way) - 1) : NULL;
-    char *name = root != NULL ? certificate_name_text(X509_get_subject_name(root)) : NULL;
+    char                 *name;
 
-    if (look->trust != NULL)
-        say(look, INSPECT_TRUST, "the chain leads to %.200s", name != NULL ? name : "a root");
+    if (look->trust == NULL || root == NULL)
+        return true;
+    if ((name = certificate_name_text(X509_get_subject_name(root))) == NULL)
+        return false;
+    say(look, INSPECT_TRUST, "the chain leads to %.200s", name);
     free(name);
+    return true;
 }
 
-static void say_the_rest(struct look *look, X509_STORE_CTX *context)
+static bool say_the_rest(struct look *look, X509_STORE_CTX *context)
 {
     const struct chain_link *leaf = chain_link(look->chain, 0);
 
     say_dates(look);
     say(look, INSPECT_STRENGTH, "key %s, signature %s", leaf->key, leaf->signature);
-    say_trust(look, context);
     if (look->files->crl != NULL)
         say(look, INSPECT_REVOCATION, "not revoked; %zu lists", trust_crl_count(look->trust));
     say(look, INSPECT_PURPOSE, "for %s", leaf->use);
+    return say_trust(look, context);
 }
 
 static bool prepare(X509_STORE_CTX *context, X509_STORE *store, struct look *look)
@@ -326,7 +332,8 @@ static enum fail inspect_chain(struct look *look, struct failure *why)
         rc = fail(why, FAIL_MEMORY, "out of memory");
     else {
         (void)X509_verify_cert(context);
-        say_the_rest(look, context);
+        if (!say_the_rest(look, context))
+            rc = fail(why, FAIL_MEMORY, "out of memory");
     }
     X509_STORE_CTX_free(context);
     X509_STORE_free(store);
@@ -377,6 +384,8 @@ enum fail inspection_run(const struct inspection_files *files, struct inspection
         inspect_key(&look);
         inspect_names(&look);
     }
+    if (rc == FAIL_NONE && look.lacks_memory)
+        rc = fail(why, FAIL_MEMORY, "out of memory");
     trust_release(look.trust);
     chain_free(look.chain);
     return rc;

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * pgtls/cert.h - a private certificate authority, and what is wrong with a certificate
+ *
+ * What `pgtls cert` does, as calls; docs/certificates.md tells what is in the files. Everything
+ * is read from and written to files, all files of a call or none of them; runs at the same time
+ * wait for each other.  No other program is called, no network and no terminal used.
+ *
+ * Options: zero them, set `size` to sizeof, then what is needed.  Texts are only read during
+ * the call.  wall_s is the time in seconds since 1970.
+ */
+#ifndef PGTLS_CERT_H
+#define PGTLS_CERT_H
+
+#include "pgtls/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+enum pgtls_cert_purpose {
+    PGTLS_CERT_SERVER = 0,   /* server.key, server.crt (or .csr) */
+    PGTLS_CERT_CLIENT = 1,   /* client.key, client.crt */
+    PGTLS_CERT_AUTHORITY = 2 /* ca.key, ca.crt, and the books of an authority */
+};
+
+struct pgtls_cert_options {
+    size_t                  size;
+    enum pgtls_cert_purpose purpose;
+    const char             *out_dir; /* made if its parent is there */
+    const char             *ca_dir;  /* who signs; NULL: it signs itself */
+    const char             *subject; /* "CN=a,O=b" (RFC 2253); NULL: the user or first name */
+    const char             *user;    /* clients */
+    const char *const      *names;   /* host names and addresses; servers must have some */
+    size_t                  name_count;
+    const char *key_kind;      /* "ec:P-256", "ec:P-384", "rsa:3072" ...; NULL: the first */
+    unsigned    days;          /* how long it is valid, not longer than its authority */
+    int         path_length;   /* authorities: how many below it; -1: any number */
+    int         replaces;      /* not 0: files that are there are replaced */
+    unsigned    renew_days;    /* not 0: only if what is there ends within so many days */
+    const char *ca_passphrase; /* of the authority's key; NULL: it has none */
+    const char *passphrase;    /* for the new key; NULL: it gets none */
+    int64_t     wall_s;
+};
+
+/* A key, its certificate, and root.crt where an authority signs.  *written (may be NULL)
+ * becomes 0 where what is there is good for longer than renew_days. */
+enum pgtls_error_kind pgtls_cert_make(const struct pgtls_cert_options *options, int *written,
+                                      struct pgtls_error *error);
+
+/* A key and a request for its certificate.  ca_dir, days and renew_days must be unset. */
+enum pgtls_error_kind pgtls_cert_request(const struct pgtls_cert_options *options,
+                                         struct pgtls_error              *error);
+
+/* The certificate for a request, and root.crt.  The request's own subject and names count only
+ * if takes_names is not 0, where the options have none.  key_kind, passphrase and renew_days
+ * must be unset. */
+enum pgtls_error_kind pgtls_cert_sign(const struct pgtls_cert_options *options,
+                                      const char *request_file, int takes_names,
+                                      struct pgtls_error *error);
+
+struct pgtls_cert_revocation {
+    size_t      size;
+    const char *ca_dir;
+    const char *cert_file; /* or */
+    const char *serial;    /* hexadecimal, where the file is lost */
+    const char *reason;    /* "keyCompromise" ...; NULL: not said */
+    int64_t     wall_s;
+};
+
+/* Notes it; the next list has it. */
+enum pgtls_error_kind pgtls_cert_revoke(const struct pgtls_cert_revocation *revocation,
+                                        struct pgtls_error                 *error);
+
+struct pgtls_cert_list_options {
+    size_t      size;
+    const char *ca_dir;
+    const char *out_file;    /* NULL: ca.crl in the folder */
+    const char *append_file; /* lists of the authorities above it; NULL: none */
+    unsigned    days;        /* until the next list */
+    const char *ca_passphrase;
+    int64_t     wall_s;
+};
+
+/* The authority's revocation list, with the next number. */
+enum pgtls_error_kind pgtls_cert_write_list(const struct pgtls_cert_list_options *options,
+                                            struct pgtls_error                   *error);
+
+struct pgtls_cert_verify_options {
+    size_t                  size;
+    enum pgtls_cert_purpose purpose;   /* server or client */
+    const char             *cert_file; /* with its chain */
+    const char             *key_file;  /* NULL: not looked at; and so the others */
+    const char             *passphrase;
+    const char             *ca_file;  /* or "system" */
+    const char             *crl_file; /* with ca_file */
+    const char *const      *names;    /* hosts, or the user where it is a client's */
+    size_t                  name_count;
+    int64_t                 wall_s;
+};
+
+enum pgtls_cert_verdict {
+    PGTLS_CERT_NOT_LOOKED_AT = 0,
+    PGTLS_CERT_GOOD = 1,
+    PGTLS_CERT_BAD = 2
+};
+
+/* What was found, step by step: "order", "key", "dates", "strength", "trust", "revocation",
+ * "purpose", "name". */
+struct pgtls_cert_report;
+
+/* NULL where the files cannot be looked at at all.  A certificate that is bad is no failure. */
+struct pgtls_cert_report *pgtls_cert_verify(const struct pgtls_cert_verify_options *options,
+                                            struct pgtls_error                     *error);
+void   pgtls_cert_report_free(struct pgtls_cert_report *report); /* NULL is fine */
+int    pgtls_cert_report_is_good(const struct pgtls_cert_report *report);
+size_t pgtls_cert_report_steps(const struct pgtls_cert_report *report);
+
+/* Of the n-th step, borrowed from the report; text of a peer is escaped. */
+const char *pgtls_cert_report_step(const struct pgtls_cert_report *report, size_t n);
+enum pgtls_cert_verdict pgtls_cert_report_verdict(const struct pgtls_cert_report *report,
+                                                  size_t                          n);
+const char *pgtls_cert_report_text(const struct pgtls_cert_report *report, size_t n);
+const char *pgtls_cert_report_hint(const struct pgtls_cert_report *report, size_t n);
+
+/* The certificates of a PEM file, in its order. */
+struct pgtls_cert_chain;
+struct pgtls_cert_chain *pgtls_cert_chain_load(const char *file, struct pgtls_error *error);
+void   pgtls_cert_chain_free(struct pgtls_cert_chain *chain); /* NULL is fine */
+size_t pgtls_cert_chain_length(const struct pgtls_cert_chain *chain);
+int    pgtls_cert_chain_is_in_order(const struct pgtls_cert_chain *chain);
+
+/* Borrowed from the chain, escaped. */
+const char *pgtls_cert_chain_subject(const struct pgtls_cert_chain *chain, size_t n);
+const char *pgtls_cert_chain_issuer(const struct pgtls_cert_chain *chain, size_t n);
+const char *pgtls_cert_chain_names(const struct pgtls_cert_chain *chain, size_t n);
+const char *pgtls_cert_chain_fingerprint(const struct pgtls_cert_chain *chain, size_t n);
+const char *pgtls_cert_chain_serial(const struct pgtls_cert_chain *chain, size_t n);
+const char *pgtls_cert_chain_key(const struct pgtls_cert_chain *chain, size_t n);
+int64_t     pgtls_cert_chain_not_before(const struct pgtls_cert_chain *chain, size_t n);
+int64_t     pgtls_cert_chain_not_after(const struct pgtls_cert_chain *chain, size_t n);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif
