@@ -133,7 +133,8 @@ const struct option settings_listener_rows[] = {
           "How often the contents of the files that the route names are looked at, besides the "
           "moments when the system tells of a change: certificates, keys, authorities and "
           "lists "
-          "of both sides. What changed is loaded and served, all of it or nothing, and "
+          "of both sides; not the platform's store. What changed is loaded and served, all of "
+          "it or nothing, and "
           "sessions "
           "live on; this file itself is read at SIGHUP only. The files of all routes are one "
           "set, looked at by the shortest interval. \"0s\" looks at no file of this route." },

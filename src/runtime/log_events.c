@@ -14,7 +14,10 @@ static const struct log_event_row rows[EVENT_COUNT] = {
     [EVENT_LISTENER_PAUSED] = { "listener.paused", LOG_WARN,
                                 "Descriptors or memory ran out; accepting pauses and resumes "
                                 "by itself." },
-    [EVENT_RELOAD_OK] = { "reload.ok", LOG_INFO, "A new configuration serves." },
+    [EVENT_RELOAD_OK] = { "reload.ok", LOG_INFO,
+                          "A new configuration serves, or files that changed; cause is signal "
+                          "or files, serial and not_after are of the certificates that are "
+                          "new." },
     [EVENT_RELOAD_WARNING] = { "reload.warning", LOG_WARN,
                                "The new configuration serves, with a warning." },
     [EVENT_RELOAD_FAILED] = { "reload.failed", LOG_WARN,

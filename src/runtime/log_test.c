@@ -100,6 +100,7 @@ static void a_line_of_json_is_one_object(void **state)
     log_text(&line, "user", "a\n\"b\"\\");
     log_text(&line, "latin1", "caf\xe9");
     log_number(&line, "conn", 17);
+    log_integer(&line, "days", -2);
     log_flag(&line, "tls_resumed", true);
     log_end(&line);
     object = json_loads(finish(&capture), 0, NULL);
@@ -108,6 +109,7 @@ static void a_line_of_json_is_one_object(void **state)
     assert_string_equal(json_string_value(json_object_get(object, "user")), "a\n\"b\"\\");
     assert_string_equal(json_string_value(json_object_get(object, "latin1")), "caf\\xe9");
     assert_int_equal(json_integer_value(json_object_get(object, "conn")), 17);
+    assert_int_equal(json_integer_value(json_object_get(object, "days")), -2);
     assert_true(json_is_true(json_object_get(object, "tls_resumed")));
     json_decref(object);
 }

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from peers import wire
+from peers import cert, wire
 from peers.proxy import program, route, toml
 from peers.stream import connect, connect_tls
 
@@ -320,6 +320,25 @@ def test_a_host_s_certificate_is_renewed_beside_those_of_others(start, certs, fi
     proxy.wait_event("reload.ok", cause="files", serial=other.serial("server-ed25519").zfill(4))
     assert served(proxy.port, "a.example.com") == other.serial("server-ed25519")
     assert served(proxy.port, "localhost") == files.serial("server")
+
+
+def test_a_renewal_by_pgtls_cert_is_served(start, folder, postgres_clear):
+    """As a timer would do it: no signal, no hook."""
+    authority = cert.Authorities(folder)
+    db = authority.server()
+    proxy = start(route({"address": postgres_clear.address},
+                        {"sslmode": "require", "server_cert": f"{db}/server.crt",
+                         "server_key": f"{db}/server.key", "cert_refresh_interval": "24h"}))
+    for days in ("200", "300"):                 # more than are left of the one before
+        before = served(proxy.port)
+        done = cert.good("server", "--ca", authority.path("int"), "--name", "localhost", "--name",
+                         "127.0.0.1", "--out", db, "--days", days, "--renew-before",
+                         f"{int(days) - 1}d")
+        assert done.out == "renewed\n"
+        now = cert.serial_of(f"{db}/server.crt").lower()
+        assert now != before
+        wait_served(proxy.port, now)
+    assert not proxy.find("reload.failed")
 
 
 def test_the_configuration_itself_waits_for_the_signal(proxy, files):
