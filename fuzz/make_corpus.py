@@ -121,6 +121,17 @@ LOGINS = {
 }
 
 
+RESPS = {
+    "pong": b"+PONG\r\n",
+    "noauth": b"-NOAUTH Authentication required.\r\n:12\r\n",
+    "time": b"*2\r\n$10\r\n1764000000\r\n$6\r\n123456\r\n",
+    "null": b"$-1\r\n*-1\r\n",
+    "long": b"$65537\r\n",
+    "http": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "no_cr": b"+PONG\n",
+}
+
+
 def item(kind, *parts):
     body = b"".join(parts)
     return bytes([kind]) + struct.pack(">H", len(body)) + body
@@ -182,6 +193,7 @@ def write(target, inputs):
 write("pg_opening", OPENINGS)
 write("pg_startup", STARTUPS)
 write("pg_error_response", ERRORS)
+write("resp", RESPS)
 write("pg_sasl", SASLS)
 write("pg_frame", {name: bytes([i]) + stream for i, (name, stream) in enumerate(FRAMES.items())})
 write("pg_frame", {f"client-{name}": bytes([128 + i]) + stream for i, (name, stream) in enumerate(REQUESTS.items())})

@@ -24,7 +24,9 @@ static const struct topic {
     { "sample", write_sample },
     { "events", manual_write_events },
     { "pgtls.1", manual_write_program_page },
+    { "findings", manual_write_findings },
     { "pgtls-cert.1", manual_write_cert_page },
+    { "pgtls-check.1", manual_write_check_page },
     { "pgtls.toml.5", manual_write_file_page },
     { NULL, NULL },
 };

@@ -33,6 +33,32 @@ static const struct command commands[] = {
       cmd_proxy, NULL },
     { "cert", "makes, renews, revokes, verifies and shows certificates", NULL, cmd_cert,
       cert_write_help },
+    { "check", "try a connection step by step and say what is wrong with it",
+      "usage: pgtls check URI [--json] [-W] [--send-password-unverified]\n"
+      "                       [--name-server ADDRESS:PORT]\n"
+      "\n"
+      "Resolves, connects, negotiates TLS, looks at the certificate, verifies it as\n"
+      "each sslmode would, and logs in.  Tells each step as it runs, and for each\n"
+      "thing that is wrong what the client, the server or a proxy between can do.\n"
+      "\n"
+      "URI is postgresql://USER@HOST:PORT/DATABASE?sslmode=...&sslrootcert=..., or the\n"
+      "same as \"host=... user=...\".  PG* variables, ~/.pgpass and service files count\n"
+      "as with psql, but sslmode is verify-full where nothing is said.  For Redis:\n"
+      "rediss://USER@HOST:PORT?cacert=... with cert, key, crl and sni, or redis://.\n"
+      "\n"
+      "  --json                      one JSON document, at the end\n"
+      "  -W, --password              ask for the password on the terminal\n"
+      "  --send-password-unverified  log in although the server was not verified: it,\n"
+      "                              or whoever is between, may learn the password\n"
+      "  --name-server ADDRESS:PORT  ask this one, not those of /etc/resolv.conf\n"
+      "\n"
+      "A password in URI is wiped from the list of arguments.  It is used only over a\n"
+      "connection whose server was verified.  Each attempt is bounded by\n"
+      "connect_timeout, 5 seconds if unset.\n"
+      "\n"
+      "Exit status: 0 every step is good, warnings or not; 1 a step failed; 2 wrong\n"
+      "usage.\n",
+      cmd_check, NULL },
     { "help", "this text, or help for a word",
       "usage: pgtls help [WORD]\n"
       "       pgtls help COMMAND WORD\n"
@@ -41,7 +67,9 @@ static const struct command commands[] = {
       "  pgtls help sample        a configuration file to start from\n"
       "  pgtls help events        every event of the log, with its level\n"
       "  pgtls help pgtls.1       the manual page, for man\n"
+      "  pgtls help findings      every finding of pgtls check, with what to do\n"
       "  pgtls help pgtls-cert.1  that of pgtls cert\n"
+      "  pgtls help pgtls-check.1 that of pgtls check\n"
       "  pgtls help pgtls.toml.5  that of the configuration file\n"
       "  pgtls help COMMAND       the same as pgtls COMMAND --help\n",
       cmd_help, NULL },

@@ -26,6 +26,7 @@ const struct command *command_find(const char *word); /* NULL: there is none */
 
 int cmd_proxy(int argc, char **argv);
 int cmd_cert(int argc, char **argv);
+int cmd_check(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

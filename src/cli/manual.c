@@ -134,7 +134,7 @@ void manual_write_program_page(struct buf *out)
     put_events(out);
     put_exit_status(out);
     put_heading(out, "SEE ALSO");
-    buf_put(out, BYTES(".BR pgtls\\-cert (1),\n.BR pgtls.toml (5)\n"));
+    buf_put(out, BYTES(".BR pgtls\\-cert (1),\n.BR pgtls\\-check (1),\n.BR pgtls.toml (5)\n"));
 }
 
 /* ---- certificates ---- */

@@ -12,8 +12,12 @@
 /* Every event of the log, with its level: a line each. */
 void manual_write_events(struct buf *out);
 
+/* docs/findings.md. */
+void manual_write_findings(struct buf *out);
+
 void manual_write_program_page(struct buf *out); /* pgtls.1 */
 void manual_write_cert_page(struct buf *out);    /* pgtls-cert.1 */
+void manual_write_check_page(struct buf *out);   /* pgtls-check.1 */
 void manual_write_file_page(struct buf *out);    /* pgtls.toml.5 */
 
 #endif

@@ -25,8 +25,7 @@ static bool has(const struct buf *page, const char *text)
     return memmem(buf_bytes(page).p, buf_bytes(page).len, text, strlen(text)) != NULL;
 }
 
-/* Written again by: build/src/pgtls help pgtls.1 > docs/man/pgtls.1, and so on. */
-static void check_page(const char *name, void (*write)(struct buf *out))
+static void check_file(const char *path_in_source, void (*write)(struct buf *out))
 {
     struct buf     page, file = BUF_LIMIT(PAGE_BYTES);
     struct failure why = { 0 };
@@ -34,12 +33,21 @@ static void check_page(const char *name, void (*write)(struct buf *out))
 
     if (getenv("PGTLS_SOURCE") == NULL)
         skip();
-    snprintf(path, sizeof path, "%s/docs/man/%s", getenv("PGTLS_SOURCE"), name);
+    snprintf(path, sizeof path, "%s/%s", getenv("PGTLS_SOURCE"), path_in_source);
     print(&page, write);
     assert_int_equal(conf_file_read(path, &file, &why), FAIL_NONE);
     assert_buf_is(&file, buf_bytes(&page));
     buf_fini(&page);
     buf_fini(&file);
+}
+
+/* Written again by: build/src/pgtls help pgtls.1 > docs/man/pgtls.1, and so on. */
+static void check_page(const char *name, void (*write)(struct buf *out))
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "docs/man/%s", name);
+    check_file(path, write);
 }
 
 static void docs_man_pgtls_1_is_what_the_tables_print(void **state)
@@ -55,6 +63,16 @@ static void docs_man_pgtls_cert_1_is_what_the_tables_print(void **state)
 static void docs_man_pgtls_toml_5_is_what_the_tables_print(void **state)
 {
     check_page("pgtls.toml.5", manual_write_file_page);
+}
+
+static void docs_man_pgtls_check_1_is_what_the_catalogue_prints(void **state)
+{
+    check_page("pgtls-check.1", manual_write_check_page);
+}
+
+static void docs_findings_is_what_the_catalogue_prints(void **state)
+{
+    check_file("docs/findings.md", manual_write_findings);
 }
 
 static void the_pages_name_every_event_and_setting(void **state)
@@ -96,6 +114,8 @@ int main(void)
         cmocka_unit_test(docs_man_pgtls_1_is_what_the_tables_print),
         cmocka_unit_test(docs_man_pgtls_cert_1_is_what_the_tables_print),
         cmocka_unit_test(docs_man_pgtls_toml_5_is_what_the_tables_print),
+        cmocka_unit_test(docs_man_pgtls_check_1_is_what_the_catalogue_prints),
+        cmocka_unit_test(docs_findings_is_what_the_catalogue_prints),
         cmocka_unit_test(the_pages_name_every_event_and_setting),
         cmocka_unit_test(text_cannot_become_a_command_of_roff),
     };

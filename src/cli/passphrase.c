@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "cli/passphrase.h"
 
+#include "cli/terminal.h"
 #include "x509/pem_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <termios.h>
-#include <unistd.h>
 
 #define LONGEST 1023u /* OpenSSL's PEM_BUFSIZE, without its end */
 
@@ -51,58 +47,21 @@ static enum fail get_from_command(const char *command, const char *key, struct s
 
 /* ---- the terminal ---- */
 
-static void say(int terminal, const char *text)
+static enum fail ask(const char *prompt, struct secret *out, struct failure *why)
 {
-    /* where a prompt cannot be written an answer cannot be read either */
-    ssize_t ignored = write(terminal, text, strlen(text));
+    struct secret line = { 0 };
+    enum fail     rc = terminal_ask(prompt, &line, why);
 
-    (void)ignored;
-}
-
-/* A line without echo.  Signals that end the program do so with the echo back on. */
-static ssize_t read_silently(int terminal, const char *prompt, char *to, size_t size)
-{
-    struct termios before, silent;
-    sigset_t       enders, old;
-    ssize_t        n;
-
-    if (tcgetattr(terminal, &before) != 0)
-        return -1;
-    sigemptyset(&enders);
-    sigaddset(&enders, SIGINT);
-    sigaddset(&enders, SIGTERM);
-    sigaddset(&enders, SIGHUP);
-    sigprocmask(SIG_BLOCK, &enders, &old);
-    silent = before;
-    silent.c_lflag = (silent.c_lflag & ~(tcflag_t)(ECHO | ISIG)) | ICANON;
-    tcsetattr(terminal, TCSAFLUSH, &silent);
-    say(terminal, prompt);
-    n = read(terminal, to, size);
-    tcsetattr(terminal, TCSAFLUSH, &before);
-    say(terminal, "\n");
-    sigprocmask(SIG_SETMASK, &old, NULL);
-    return n;
-}
-
-static enum fail ask(int terminal, const char *prompt, struct secret *out, struct failure *why)
-{
-    char      line[LONGEST + 2];
-    ssize_t   n = read_silently(terminal, prompt, line, sizeof line);
-    enum fail rc;
-
-    /* ^C comes as a byte here */
-    if (n <= 0 || memchr(line, 3, (size_t)n) != NULL)
-        rc = fail(why, FAIL_REFUSED, "no passphrase was given");
-    else
-        rc = keep_line(out, bytes_of(line, (size_t)n), "the terminal", why);
-    secret_wipe(line, sizeof line);
+    if (rc == FAIL_NONE)
+        rc = keep_line(out, secret_bytes(&line), "the terminal", why);
+    secret_fini(&line);
     return rc;
 }
 
-static enum fail ask_again(int terminal, const struct secret *first, struct failure *why)
+static enum fail ask_again(const struct secret *first, struct failure *why)
 {
     struct secret second = { 0 };
-    enum fail     rc = ask(terminal, "The same again: ", &second, why);
+    enum fail     rc = ask("The same again: ", &second, why);
 
     if (rc == FAIL_NONE && !bytes_equal(secret_bytes(first), secret_bytes(&second)))
         rc = fail(why, FAIL_REFUSED, "the two passphrases differ");
@@ -113,21 +72,18 @@ static enum fail ask_again(int terminal, const struct secret *first, struct fail
 static enum fail get_from_terminal(const char *key, bool is_new, struct secret *out,
                                    struct failure *why)
 {
-    int       terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     char      prompt[300];
     enum fail rc;
 
-    if (terminal < 0) {
+    snprintf(prompt, sizeof prompt, "Passphrase %s %.250s: ", is_new ? "for the new key" : "of",
+             key);
+    rc = ask(prompt, out, why);
+    if (rc == FAIL_IO) {
+        *why = (struct failure){ 0 };
         fail_hint(why, "name a file or a command that has it; see --help");
         return fail(why, FAIL_CONFIG, "a passphrase is needed, and there is no terminal");
     }
-    snprintf(prompt, sizeof prompt, "Passphrase %s %.250s: ", is_new ? "for the new key" : "of",
-             key);
-    rc = ask(terminal, prompt, out, why);
-    if (rc == FAIL_NONE && is_new)
-        rc = ask_again(terminal, out, why);
-    close(terminal);
-    return rc;
+    return rc == FAIL_NONE && is_new ? ask_again(out, why) : rc;
 }
 
 static enum fail get(const struct passphrase_source *source, const char *key,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "crypto/equal.h"
+#include "crypto/md5.h"
 #include "crypto/random.h"
 #include "crypto/sha256.h"
 
@@ -75,6 +76,17 @@ static void random_bytes_differ(void **state)
     assert_memory_not_equal(a, b, sizeof a);
 }
 
+/* RFC 1321 appendix A.5. */
+static void md5_is_of_both_parts_in_their_order(void **state)
+{
+    char hex[MD5_HEX];
+
+    assert_int_equal(md5_hex(hex, BYTES("message "), BYTES("digest"), NULL), FAIL_NONE);
+    assert_string_equal(hex, "f96b697d7cb7938d525a2f31aaf161d0");
+    assert_int_equal(md5_hex(hex, BYTES(""), BYTES(""), NULL), FAIL_NONE);
+    assert_string_equal(hex, "d41d8cd98f00b204e9800998ecf8427e");
+}
+
 static void equal_bytes_are_equal(void **state)
 {
     assert_true(equal_in_constant_time(BYTES(""), bytes_of(NULL, 0)));
@@ -91,6 +103,7 @@ int main(void)
         cmocka_unit_test(a_password_is_stretched_as_the_rfc_says),
         cmocka_unit_test(what_cannot_be_computed_is_a_failure),
         cmocka_unit_test(random_bytes_differ),
+        cmocka_unit_test(md5_is_of_both_parts_in_their_order),
         cmocka_unit_test(equal_bytes_are_equal),
     };
 

@@ -4,6 +4,8 @@
 #include "base/reader.h"
 #include "pg/opening.h"
 
+#define PROTOCOL_3_0 196608
+
 static void read_parameters(struct startup *startup, struct reader *r)
 {
     for (;;) {
@@ -47,4 +49,21 @@ enum fail startup_read(struct startup *out, struct bytes packet, struct failure 
 const char *startup_failure_code(const struct failure *why)
 {
     return why->kind == FAIL_REFUSED ? "28000" : "08P01";
+}
+
+void startup_write(struct buf *out, const struct startup_parameter *parameters, size_t count)
+{
+    size_t at = out->len;
+
+    buf_put_u32(out, 0);
+    buf_put_u32(out, PROTOCOL_3_0);
+    for (size_t i = 0; i < count; i++) {
+        if (*parameters[i].value == '\0')
+            continue;
+        buf_put_string(out, parameters[i].name);
+        buf_put_string(out, parameters[i].value);
+    }
+    buf_put_u8(out, 0);
+    if (buf_ok(out))
+        buf_patch_u32(out, at, (uint32_t)(out->len - at));
 }

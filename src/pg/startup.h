@@ -24,6 +24,13 @@ struct startup {
 WARN_UNUSED enum fail startup_read(struct startup *out, struct bytes packet,
                                    struct failure *why);
 
+/* Appends a StartupMessage of protocol 3.0; parameters with an empty value are left out. */
+struct startup_parameter {
+    const char *name;
+    const char *value;
+};
+void startup_write(struct buf *out, const struct startup_parameter *parameters, size_t count);
+
 const char *startup_failure_code(const struct failure *why);
 
 #endif

@@ -118,6 +118,26 @@ static void bytes_behind_the_message_are_not_read(void **state)
     assert_string_equal(s.user, "ann");
 }
 
+static void what_is_written_is_read(void **state)
+{
+    const struct startup_parameter words[] = { { "user", "ann" },
+                                               { "options", "" },
+                                               { "database", "shop" } };
+    struct buf                     out = BUF_LIMIT(100);
+    struct startup                 s;
+
+    buf_put_u8(&out, 'x');
+    startup_write(&out, words, 3);
+    buf_skip(&out, 1);
+    assert_int_equal(startup_read(&s, buf_bytes(&out), NULL), FAIL_NONE);
+    assert_string_equal(s.user, "ann");
+    assert_string_equal(s.database, "shop");
+    assert_int_equal(s.version, 196608);
+    assert_int_equal(out.len, 4 + 4 + sizeof "user" + sizeof "ann" + sizeof "database" +
+                                  sizeof "shop" + 1);
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +148,7 @@ int main(void)
         cmocka_unit_test(a_layout_without_its_end_is_08P01),
         cmocka_unit_test(a_layout_cut_anywhere_is_08P01),
         cmocka_unit_test(bytes_behind_the_message_are_not_read),
+        cmocka_unit_test(what_is_written_is_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, forget_message);

@@ -90,13 +90,26 @@ static enum fail take_turn(struct talk *talk, struct failure *why)
     return FAIL_CLOSED;
 }
 
+/* A peer that closed has said why: an alert of TLS may be waiting. */
+static enum fail hear_last_words(struct talk *talk, struct failure *why)
+{
+    struct failure last = { 0 };
+
+    while (take_turn(talk, &last) == FAIL_NONE)
+        ;
+    if (last.kind == FAIL_TLS)
+        *why = last;
+    return why->kind;
+}
+
 enum fail talk_send(struct talk *talk, struct bytes plain, struct failure *why)
 {
     enum fail rc = leg_seal(&talk->leg, plain, &talk->out);
 
     if (rc != FAIL_NONE)
         return fail(why, rc, "the message cannot be sent any more");
-    return flush(talk, why);
+    rc = flush(talk, why);
+    return rc == FAIL_CLOSED ? hear_last_words(talk, why) : rc;
 }
 
 enum fail talk_receive(struct talk *talk, struct failure *why)

@@ -23,7 +23,8 @@ struct talk {
 
 #define TALK_MOST ((size_t)1 << 20) /* bytes of the server that wait for the owner */
 
-/* Connects.  To be ended with talk_close(), whatever was returned. */
+/* Connects.  To be ended with talk_close(), whatever was returned.  A talk that was never
+ * opened may be closed too, where its socket is BLOCKING_CLOSED and the rest all-zero. */
 enum fail talk_open(struct talk *talk, const struct address *address, uint64_t deadline_us,
                     struct failure *why) WARN_UNUSED;
 

@@ -19,6 +19,7 @@
 
 struct chain {
     struct stack_st_X509 *certificates;
+    struct endpoint_hash  binding; /* of the leaf */
     size_t                length;
     struct chain_link     links[];
 };
@@ -119,6 +120,7 @@ static int find_issuer(const struct chain *chain, size_t n)
 
 static enum fail describe(struct chain *chain, struct failure *why)
 {
+    endpoint_hash_make(&chain->binding, certificate(chain, 0));
     for (size_t i = 0; i < chain->length; i++) {
         struct chain_link *link = &chain->links[i];
         X509              *x509 = certificate(chain, i);
@@ -228,13 +230,18 @@ bool chain_has_broken_names(const struct chain *chain)
     return broken;
 }
 
+const struct endpoint_hash *chain_binding(const struct chain *chain)
+{
+    return &chain->binding;
+}
+
 const char *chain_binding_hash(const struct chain *chain)
 {
     const char *hash = chain->links[0].hash;
 
-    if (hash != NULL && (strcmp(hash, "MD5") == 0 || strcmp(hash, "SHA1") == 0))
-        return "SHA256";
-    return hash;
+    if (chain->binding.len == 0 || hash == NULL)
+        return NULL;
+    return strcmp(hash, "MD5") == 0 || strcmp(hash, "SHA1") == 0 ? "SHA256" : hash;
 }
 
 /* ---- trust ---- */
@@ -272,27 +279,41 @@ static enum chain_fault fault_of(int error)
     return CHAIN_OTHER;
 }
 
-/* How many certificates of the chain the way from the leaf up passes. */
-static size_t way_up(const struct chain *chain)
+/* Where the way from the leaf up ends, and how many certificates it passes. */
+static size_t top_of(const struct chain *chain, size_t *passed)
 {
-    size_t at = 0, passed = 1;
+    size_t at = 0;
 
+    *passed = 1;
     while (chain->links[at].issuer >= 0 && chain->links[at].issuer != (int)at &&
-           passed < chain->length) {
+           *passed < chain->length) {
         at = (size_t)chain->links[at].issuer;
-        passed++;
+        ++*passed;
     }
-    return passed;
+    return at;
 }
 
-/* OpenSSL says of all three that it cannot find an issuer. */
-static enum chain_fault tell_apart(const struct chain *chain)
+static bool is_a_trusted_name(const struct trust *trust, const char *name)
 {
+    for (size_t i = 0; i < trust_count(trust); i++) {
+        if (strcmp(trust_facts(trust, i)->subject, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* OpenSSL says of all these that it cannot find an issuer. */
+static enum chain_fault tell_apart(const struct chain *chain, const struct trust *trust)
+{
+    size_t passed, top = top_of(chain, &passed);
+
     if (chain->links[0].issuer == 0)
         return CHAIN_SELF_SIGNED;
+    if (is_a_trusted_name(trust, chain->links[top].facts.issuer))
+        return CHAIN_BAD_SIGNATURE;
     if (chain->length == 1)
         return CHAIN_LEAF_ONLY;
-    return way_up(chain) < chain->length ? CHAIN_MISSING_LINK : CHAIN_UNKNOWN_CA;
+    return passed < chain->length ? CHAIN_MISSING_LINK : CHAIN_UNKNOWN_CA;
 }
 
 static int index_of(const struct chain *chain, X509 *x509)
@@ -304,15 +325,15 @@ static int index_of(const struct chain *chain, X509 *x509)
     return -1;
 }
 
-static enum chain_fault explain(const struct chain *chain, X509_STORE_CTX *context, int *at,
-                                struct failure *why)
+static enum chain_fault explain(const struct chain *chain, const struct trust *trust,
+                                X509_STORE_CTX *context, int *at, struct failure *why)
 {
     int              error = X509_STORE_CTX_get_error(context);
     enum chain_fault fault = fault_of(error);
 
     *at = index_of(chain, X509_STORE_CTX_get_current_cert(context));
     fail(why, FAIL_CERT, "%s", X509_verify_cert_error_string(error));
-    return fault == CHAIN_UNKNOWN_CA ? tell_apart(chain) : fault;
+    return fault == CHAIN_UNKNOWN_CA ? tell_apart(chain, trust) : fault;
 }
 
 static bool prepare(X509_STORE_CTX *context, const struct chain *chain, X509_STORE *store,
@@ -342,7 +363,7 @@ enum chain_fault chain_verify(const struct chain *chain, const struct chain_judg
     else if (X509_verify_cert(context) == 1)
         fault = CHAIN_GOOD;
     else
-        fault = explain(chain, context, at, why);
+        fault = explain(chain, judge->trust, context, at, why);
     X509_STORE_CTX_free(context);
     X509_STORE_free(store);
     ERR_clear_error();

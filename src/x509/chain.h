@@ -10,6 +10,7 @@
 
 #include "base/fail.h"
 #include "x509/certificate.h"
+#include "x509/endpoint_hash.h"
 
 struct chain;
 struct trust;
@@ -85,10 +86,9 @@ struct stack_st_X509 *chain_certificates(const struct chain *chain);
 /* A NUL hides in one of the leaf's names, or they cannot be read. */
 bool chain_has_broken_names(const struct chain *chain);
 
-/*
- * The hash that channel binding takes of this leaf (RFC 5929 4.1: that of its signature,
- * SHA-256 in place of MD5 and SHA-1); NULL where it is not defined.
- */
-const char *chain_binding_hash(const struct chain *chain);
+/* What channel binding takes of the leaf, borrowed; and the name of its hash, NULL where that
+ * is not defined. */
+const struct endpoint_hash *chain_binding(const struct chain *chain);
+const char                 *chain_binding_hash(const struct chain *chain);
 
 #endif

@@ -109,6 +109,17 @@ static void a_chain_to_somebody_else_is_an_unknown_ca(void **state)
     trust_release(other);
 }
 
+static void a_ca_that_was_made_anew_has_the_name_and_another_key(void **state)
+{
+    struct cert anew =
+        cert_make(&(struct cert_spec){ .common_name = "root", .is_ca = true }, NULL);
+    struct trust *other = trust_of(&anew);
+
+    assert_int_equal(judge(CHAIN(&leaf, &issuing), other, CERTS_NOW), CHAIN_BAD_SIGNATURE);
+    trust_release(other);
+    cert_free(&anew);
+}
+
 static void dates_are_judged_by_the_time_that_is_told(void **state)
 {
     int64_t year_s = INT64_C(366) * 86400;
@@ -206,6 +217,7 @@ int main(void)
         cmocka_unit_test(a_whole_chain_is_described_and_good),
         cmocka_unit_test(what_cannot_be_found_is_told_apart),
         cmocka_unit_test(a_chain_to_somebody_else_is_an_unknown_ca),
+        cmocka_unit_test(a_ca_that_was_made_anew_has_the_name_and_another_key),
         cmocka_unit_test(dates_are_judged_by_the_time_that_is_told),
         cmocka_unit_test(a_wrong_order_is_seen_and_does_no_harm),
         cmocka_unit_test(a_weak_key_is_seen_and_refused),

@@ -229,3 +229,8 @@ EVP_PKEY *private_key_load(const char *key, const struct passphrase_source *sour
     ERR_clear_error();
     return loaded;
 }
+
+void private_key_free(EVP_PKEY *key)
+{
+    EVP_PKEY_free(key);
+}

@@ -38,4 +38,6 @@ struct evp_pkey_st;
 struct evp_pkey_st *private_key_load(const char *key, const struct passphrase_source *source,
                                      struct failure *why);
 
+void private_key_free(struct evp_pkey_st *key); /* NULL is fine */
+
 #endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * doctor/finding.h - the catalogue of what can be wrong with a connection
+ *
+ * One table: docs/findings.md, the manual page and what `pgtls check` says are printed from it.
+ * Identifiers are fixed, since scripts look for them.
+ */
+#ifndef PGTLS_DOCTOR_FINDING_H
+#define PGTLS_DOCTOR_FINDING_H
+
+enum severity {
+    SEVERITY_INFO,    /* good to know */
+    SEVERITY_WARNING, /* it works, and it should not stay so */
+    SEVERITY_ERROR,   /* a connection as it was asked for fails */
+};
+
+enum finding {
+    /* settings and files */
+    FINDING_SETTINGS_IDLE,
+    FINDING_SETTINGS_WEAK_MODE,
+    FINDING_ROOT_MISSING,
+    FINDING_ROOT_UNREADABLE,
+    FINDING_CERTIFICATE_FILE_MISSING,
+    FINDING_CERTIFICATE_FILE_UNREADABLE,
+    FINDING_KEY_MISSING,
+    FINDING_KEY_MODE,
+    FINDING_KEY_UNREADABLE,
+    FINDING_KEY_MISMATCH,
+    FINDING_CRL_UNREADABLE,
+    FINDING_PASSWORD_FILE_UNREAD,
+    FINDING_OWN_CERTIFICATE_EXPIRED,
+    /* names and addresses */
+    FINDING_NAME_NOT_FOUND,
+    FINDING_RESOLVE_FAILED,
+    FINDING_RESOLVE_SLOW,
+    FINDING_CONNECT_REFUSED,
+    FINDING_CONNECT_TIMEOUT,
+    FINDING_CONNECT_FAILED,
+    FINDING_CONNECT_SOME_DEAD,
+    /* who is there */
+    FINDING_SERVER_HTTP,
+    FINDING_SERVER_SSH,
+    FINDING_SERVER_MYSQL,
+    FINDING_SERVER_REDIS,
+    FINDING_SERVER_REDIS_TLS,
+    FINDING_SERVER_POSTGRESQL,
+    FINDING_SERVER_TLS,
+    FINDING_SERVER_SILENT,
+    FINDING_SERVER_CLOSES,
+    FINDING_SERVER_UNKNOWN,
+    /* the negotiation */
+    FINDING_NO_TLS,
+    FINDING_ERROR_ANSWER,
+    FINDING_BYTES_BEHIND_S,
+    FINDING_DIRECT_REFUSED,
+    FINDING_GSS_TAKEN,
+    FINDING_PLAINTEXT_ACCEPTED,
+    FINDING_PLAINTEXT_REFUSED,
+    /* the handshake */
+    FINDING_HANDSHAKE_TIMEOUT,
+    FINDING_HANDSHAKE_CUT,
+    FINDING_HANDSHAKE_NOT_TLS,
+    FINDING_OLD_PROTOCOL,
+    FINDING_NO_COMMON_CIPHER,
+    FINDING_WRONG_ALPN,
+    FINDING_SNI_UNKNOWN,
+    FINDING_SNI_NEEDED,
+    FINDING_HANDSHAKE_FAILED,
+    FINDING_NOT_POST_QUANTUM,
+    /* the certificate */
+    FINDING_EXPIRED,
+    FINDING_NOT_YET_VALID,
+    FINDING_EXPIRES_SOON,
+    FINDING_SELF_SIGNED,
+    FINDING_UNKNOWN_CA,
+    FINDING_LEAF_ONLY,
+    FINDING_MISSING_INTERMEDIATE,
+    FINDING_WRONG_ORDER,
+    FINDING_BAD_SIGNATURE,
+    FINDING_WEAK_KEY,
+    FINDING_WEAK_HASH,
+    FINDING_REVOKED,
+    FINDING_CRL_EXPIRED,
+    FINDING_CRL_MISSING,
+    FINDING_WRONG_PURPOSE,
+    FINDING_INVALID_CA,
+    FINDING_CHAIN_REFUSED,
+    FINDING_CLOCK_SKEW,
+    /* its names */
+    FINDING_NAME_MISMATCH,
+    FINDING_IP_WITHOUT_SAN,
+    FINDING_NO_SAN,
+    FINDING_WILDCARD,
+    FINDING_NAME_BROKEN,
+    FINDING_NO_HOST_NAME,
+    /* the client's certificate */
+    FINDING_CLIENT_CERTIFICATE_MISSING,
+    FINDING_CLIENT_CERTIFICATE_REFUSED,
+    FINDING_CLIENT_CERTIFICATE_NAME,
+    FINDING_CLIENT_CERTIFICATE_UNASKED,
+    /* channel binding */
+    FINDING_BINDING_BROKEN,
+    FINDING_BINDING_STRIPPED,
+    FINDING_BINDING_NOT_OFFERED,
+    FINDING_BINDING_UNDEFINED,
+    FINDING_PROXY_ENDS_TLS,
+    /* the login */
+    FINDING_PASSWORD_WITHHELD,
+    FINDING_PASSWORD_MISSING,
+    FINDING_PASSWORD_WRONG,
+    FINDING_PASSWORD_CLEARTEXT,
+    FINDING_PASSWORD_MD5,
+    FINDING_USER_UNKNOWN,
+    FINDING_DATABASE_UNKNOWN,
+    FINDING_DATABASE_FORBIDDEN,
+    FINDING_NO_HBA_ENTRY,
+    FINDING_TOO_MANY_CONNECTIONS,
+    FINDING_STARTING_UP,
+    FINDING_SHUTTING_DOWN,
+    FINDING_METHOD_UNSUPPORTED,
+    FINDING_METHOD_FORBIDDEN,
+    FINDING_SERVER_UNPROVEN,
+    FINDING_LOGIN_REFUSED,
+    FINDING_LOGIN_CUT,
+    FINDING_LOGIN_TIMEOUT,
+    FINDING_PROTOCOL_BROKEN,
+    FINDING_PROTOCOL_OLDER,
+    /* Redis */
+    FINDING_REDIS_PASSWORD_NEEDLESS,
+    FINDING_REDIS_PROTECTED,
+    FINDING_REDIS_LOADING,
+    FINDING_REDIS_FORBIDDEN,
+    FINDING_COUNT
+};
+
+struct finding_row {
+    const char   *id;       /* "certificate.expired" */
+    enum severity severity; /* the highest; less where what was asked for does not need it */
+    const char   *text;
+    /* What to do, and on which side; NULL where there is nothing to do. */
+    const char *client, *server, *proxy;
+};
+
+const struct finding_row *finding_row(enum finding finding);
+
+/* "info", "warning", "error". */
+const char *severity_name(enum severity severity);
+
+#endif
