@@ -15,6 +15,7 @@ import make                                                             # noqa: 
 from peers import backend as backends                                   # noqa: E402
 from peers import postgres as postgres_servers                          # noqa: E402
 from peers.certs import Certs                                           # noqa: E402
+from peers.odd_certs import OddCerts                                    # noqa: E402
 from peers.proxy import Proxy, program                           # noqa: E402
 
 SHORT_LIMIT_S, LONG_LIMIT_S = 90, 600
@@ -89,6 +90,12 @@ def certs(session_folder):
     folder = os.path.join(session_folder, "certs")
     make.make(folder)
     return Certs(folder)
+
+
+@pytest.fixture(scope="session")
+def odd(session_folder):
+    """Certificates with faults."""
+    return OddCerts(os.path.join(session_folder, "odd"))
 
 
 @pytest.fixture(scope="session")
