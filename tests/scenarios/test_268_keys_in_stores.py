@@ -61,7 +61,8 @@ def test_both_legs_sign_with_keys_in_a_token(start, fake, listener, verified, ce
     for _ in range(3):
         with connect_tls(one.port, certs.client()) as client:
             assert client.login()[-1].type == "Z"
-    assert server.wait(3) == ["proxy"] * 3
+    with server.changed:
+        assert server.changed.wait_for(lambda: server.seen.count("proxy") == 3, 10), server.seen
 
 
 @pytest.mark.parametrize("name, command, complaint", [

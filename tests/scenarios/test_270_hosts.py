@@ -205,7 +205,7 @@ def test_a_lax_host_beside_a_strict_one(two, certs):
     assert reach(one, certs.client(), A) == "28000"
     # no certificate is asked for where there is no authority
     assert "No client certificate CA names sent" in s_client(one.port, "-servername", B).text
-    assert "CN = clients root" in s_client(one.port, "-servername", A).text
+    assert "clients root" in s_client(one.port, "-servername", A).text
 
 
 @pytest.mark.parametrize("a, b, good, bad", [
@@ -337,6 +337,14 @@ def test_the_certificate_of_a_host_is_renewed(start, listener, server, host, cer
     one.wait_event("reload.ok")
     with connect_tls(one.port, certs.client(), name=B) as client:
         assert common_name(client) == B
+
+
+def test_check_warns_of_a_name_that_the_certificate_does_not_have(two):
+    one = two(b={"names": [B, "other.example.com"]})
+    done = run("proxy", "-c", one.config, "--check")
+    assert done.returncode == 0, done.stderr
+    assert "the certificate is not for the host name \"other.example.com\"" in done.stderr
+    assert A not in done.stderr and f"\"{B}\"" not in done.stderr
 
 
 def test_check_tells_of_hosts_and_of_what_is_wrong_with_them(two, certs, folder):
