@@ -239,3 +239,22 @@ size_t address_ip(const struct address *address, uint8_t ip[static 16], uint16_t
     }
     return 0;
 }
+
+struct address_brief address_shorten(const struct address *address)
+{
+    struct address_brief brief = { .is_set = address->length > 0 };
+
+    brief.ip_len = (uint8_t)address_ip(address, brief.ip, &brief.port);
+    return brief;
+}
+
+struct address address_lengthen(const struct address_brief *brief)
+{
+    struct address     address = { 0 };
+    struct sockaddr_un unnamed = { .sun_family = AF_UNIX };
+
+    if (!brief->is_set || address_from_ip(&address, brief->ip, brief->ip_len, brief->port))
+        return address;
+    address_from_system(&address, &unnamed, sizeof unnamed.sun_family);
+    return address;
+}

@@ -139,6 +139,42 @@ static void a_peer_without_a_path_is_printed_too(void **state)
     assert_true(address_is_unix(&address));
 }
 
+static void a_brief_address_says_the_same_of_an_ip_address(void **state)
+{
+    static const char *const texts[] = { "127.0.0.1:5432", "[2001:db8::1]:6432" };
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct failure       why = { 0 };
+        struct address       address, again;
+        struct address_brief brief;
+        char                 text[ADDRESS_TEXT];
+
+        assert_int_equal(address_parse(&address, texts[i], &why), FAIL_NONE);
+        brief = address_shorten(&address);
+        assert_true(brief.is_set);
+        again = address_lengthen(&brief);
+        assert_true(address_equal(&address, &again));
+        assert_string_equal(address_format(&again, text), texts[i]);
+    }
+}
+
+static void a_brief_address_forgets_the_path_of_a_unix_socket(void **state)
+{
+    struct failure       why = { 0 };
+    struct address       address, none = { 0 };
+    struct address_brief brief;
+
+    assert_int_equal(address_parse(&address, "unix:/tmp/x", &why), FAIL_NONE);
+    brief = address_shorten(&address);
+    assert_true(brief.is_set);
+    address = address_lengthen(&brief);
+    assert_true(address_is_unix(&address));
+    assert_true(address_is_loopback(&address));
+    brief = address_shorten(&none);
+    assert_false(brief.is_set);
+    assert_int_equal(address_lengthen(&brief).length, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +185,8 @@ int main(void)
         cmocka_unit_test(a_host_name_is_split_from_its_port),
         cmocka_unit_test(loopback_is_told_from_the_rest),
         cmocka_unit_test(a_peer_without_a_path_is_printed_too),
+        cmocka_unit_test(a_brief_address_says_the_same_of_an_ip_address),
+        cmocka_unit_test(a_brief_address_forgets_the_path_of_a_unix_socket),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -168,7 +168,7 @@ struct stream {
     int            fd;
     unsigned       flags;
     unsigned       registered; /* what the backend waits for */
-    size_t         receive_limit;
+    uint32_t       receive_limit;
     struct bytes   sending; /* what the kernel has not taken yet */
     int            send_error;
     int            receive_error; /* or that of connecting */

@@ -34,6 +34,13 @@ static void assert_all_buffers_are_back(struct rig *rig)
 #define PAIRS 300u
 
 /* More receives than there are buffers, and more submissions than the ring has places. */
+/* docs/operations.md states them. */
+static void the_buffers_are_as_large_as_the_document_says(struct rig *rig)
+{
+    assert_int_equal(URING_BUFFER_COUNT * URING_BUFFER_BYTES, 4194304);
+    assert_int_equal(URING_LARGE_BUFFERS * URING_LARGE_BYTES, 2097152);
+}
+
 static void more_connections_than_buffers_get_their_bytes(struct rig *rig)
 {
     struct end *ends = calloc(2 * (size_t)PAIRS, sizeof *ends);
@@ -232,6 +239,7 @@ static void without_memory_epoll_serves_or_nothing_does(struct rig *rig)
 }
 
 static const struct rig_test tests[] = {
+    RIG_TEST(the_buffers_are_as_large_as_the_document_says),
     RIG_TEST(more_connections_than_buffers_get_their_bytes),
     RIG_TEST(bytes_in_bulk_come_in_large_buffers_that_are_not_kept),
     RIG_TEST(an_end_loses_no_buffer),

@@ -63,7 +63,7 @@ void stream_receive(struct stream *stream, size_t at_most)
     assert(!(stream->flags & (STREAM_CONNECTING | STREAM_CLOSING)));
     assert(!(stream->flags & STREAM_RECEIVING) || (stream->flags & STREAM_STOPPING));
     stream->receive_limit =
-        at_most == 0 || at_most > LOOP_RECEIVE_MAX ? LOOP_RECEIVE_MAX : at_most;
+        (uint32_t)(at_most == 0 || at_most > LOOP_RECEIVE_MAX ? LOOP_RECEIVE_MAX : at_most);
     stream->flags = (stream->flags | STREAM_RECEIVING) & ~(unsigned)STREAM_STOPPING;
     stream->loop->ops->stream->receive(stream);
 }

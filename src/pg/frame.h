@@ -36,11 +36,11 @@ enum { FRAME_LOST = 0xff };
 struct frame_hopper {
     uint8_t  header[FRAME_HEADER_LEN]; /* what is there of a header that was cut */
     uint8_t  have;                     /* bytes of it, 0..5; 5 = inside a body; FRAME_LOST */
-    uint8_t  status; /* 'I', 'T', 'E' of the last ReadyForQuery; 0 before the first */
+    uint8_t  status;       /* 'I', 'T', 'E' of the last ReadyForQuery; 0 before the first */
+    bool     terminated;   /* of a client: it sent Terminate */
+    uint8_t  last_counted; /* the type of the last one */
     uint32_t body_left;
     uint64_t counted_types; /* a bit for each type 0x40..0x7f that is counted */
-    bool     terminated;    /* of a client: it sent Terminate */
-    uint8_t  last_counted;  /* the type of the last one */
     uint64_t copies;        /* of a server: CopyInResponse and CopyBothResponse messages */
     uint64_t count;         /* of a server: ReadyForQuery messages that ended; of a
                                client: requests that end in one */

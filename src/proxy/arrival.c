@@ -268,7 +268,7 @@ static void adopt_source(struct conversation *c, const struct proxy_end *source)
     if (!address_from_ip(&client, source->ip, source->ip_len, source->port))
         return; /* a health check of the proxy itself */
     c->via = c->peer;
-    c->peer = client;
+    c->peer = address_shorten(&client);
 }
 
 /* The header counts as no byte of the client: first_byte_timeout goes on behind it. */

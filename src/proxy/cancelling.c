@@ -100,6 +100,7 @@ static bool find_session(struct conversation *c)
 const char *cancelling_choose(struct conversation *c)
 {
     const struct route *port = c->rw->route;
+    struct address      peer;
 
     if (find_session(c) || leg_facts(&c->client.leg) != NULL)
         return NULL;
@@ -112,7 +113,8 @@ const char *cancelling_choose(struct conversation *c)
         c->approach->is_broadcast = true;
         return NULL;
     }
-    refusals_note(&c->rw->refusals, REFUSAL_CANCEL_UNKNOWN, &c->peer);
+    peer = address_lengthen(&c->peer);
+    refusals_note(&c->rw->refusals, REFUSAL_CANCEL_UNKNOWN, &peer);
     return port->settings->listener.cancel_unknown == CANCEL_UNKNOWN_REFUSE
                ? "no session has its key, and listener.cancel_unknown is refuse"
                : "no session has its key, and too many such requests came this second";

@@ -282,16 +282,17 @@ static void free_conversation(struct conversation *c)
         buf_fini(&c->approach->pending);
         buf_fini(&c->approach->held);
     }
-    free(c->approach);
+    slab_give(c->approach);
     free(c->user);
     free(c->database);
-    free(c);
+    slab_give(c);
 }
 
 /* Both sockets are closed: nothing refers to the conversation any more. */
 static void finish(struct conversation *c)
 {
     struct route_worker *rw = c->rw;
+    struct address       peer = address_lengthen(&c->peer);
 
     report_end(c);
     cancelling_leave(c);
@@ -300,7 +301,7 @@ static void finish(struct conversation *c)
     if (c->holds_session)
         route_give_session(rw->route);
     if (c->is_counted)
-        ip_counts_remove(rw->route->tally->by_ip, &c->peer);
+        ip_counts_remove(rw->route->tally->by_ip, &peer);
     *c->link = c->next;
     if (c->next != NULL)
         c->next->link = c->link;
@@ -317,21 +318,22 @@ void conversation_socket_closed(struct conversation *c)
 
 /* ---- the beginning ---- */
 
-static struct conversation *new_conversation(struct route_worker *rw, struct address peer)
+static struct conversation *new_conversation(struct route_worker  *rw,
+                                             const struct address *peer)
 {
-    struct conversation *c = calloc(1, sizeof *c);
+    struct conversation *c = slab_take(&rw->worker->conversations, sizeof *c);
 
     if (c == NULL)
         return NULL;
-    c->approach = calloc(1, sizeof *c->approach);
+    c->approach = slab_take(&rw->worker->approaches, sizeof *c->approach);
     if (c->approach == NULL) {
-        free(c);
+        slab_give(c);
         return NULL;
     }
     c->approach->conversation = c;
     c->rw = rw;
     c->route = rw->route;
-    c->peer = peer;
+    c->peer = address_shorten(peer);
     c->id = worker_new_id(rw->worker);
     c->timer.expired = on_timer;
     c->accepted_us = now_us(c);
@@ -359,12 +361,13 @@ static void link_conversation(struct conversation *c)
 /* Beyond the limit of its address it is told so after TLS; beyond twice that, closed. */
 static bool is_flooding(struct conversation *c)
 {
-    uint64_t limit = c->route->settings->limits.max_connections_per_ip;
-    uint64_t count;
+    uint64_t       limit = c->route->settings->limits.max_connections_per_ip;
+    struct address peer = address_lengthen(&c->peer);
+    uint64_t       count;
 
     if (limit == 0)
         return false;
-    count = ip_counts_add(c->route->tally->by_ip, &c->peer);
+    count = ip_counts_add(c->route->tally->by_ip, &peer);
     c->is_counted = count > 0;
     c->is_over = count > limit;
     return count > 2 * limit;
@@ -383,7 +386,9 @@ static bool is_admitted(struct route_worker *rw, const struct address *client)
 
 bool conversation_admit(struct conversation *c)
 {
-    if (!is_admitted(c->rw, &c->peer))
+    struct address peer = address_lengthen(&c->peer);
+
+    if (!is_admitted(c->rw, &peer))
         conversation_close(c, END_DENIED);
     else if (is_flooding(c))
         conversation_close(c, END_MAX_PER_IP);
@@ -424,7 +429,7 @@ void conversation_start(struct route_worker *rw, struct loop_accepted accepted)
     struct failure       why = { 0 };
 
     if (is_let_in(rw, &accepted.peer))
-        c = new_conversation(rw, accepted.peer);
+        c = new_conversation(rw, &accepted.peer);
     if (c == NULL) {
         loop_discard(rw->worker->loop, accepted);
         return;

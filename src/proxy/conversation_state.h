@@ -122,10 +122,10 @@ struct conversation {
     bool                    is_pending;    /* one of max_pending_logins */
     bool                    is_counted;    /* in tally->by_ip */
     bool                    is_over;       /* one too many of its address */
+    bool                    draining;
     /* Not finished TLS yet: a place in rw->unproved, oldest first. */
     struct conversation       *unproved_next;
     struct conversation      **unproved_link;
-    bool                       draining;
     struct pump                client;
     struct pump                backend;
     struct relay               relay;
@@ -135,8 +135,8 @@ struct conversation {
     uint64_t                   entered_us; /* the state */
     uint64_t                   ready_us;   /* 0: never */
     uint64_t                   active_us;  /* bytes moved last */
-    struct address             peer;   /* the client: by PROXY header, where one is demanded */
-    struct address             via;    /* the proxy that told of it; length 0: none */
+    struct address_brief       peer;   /* the client: by PROXY header, where one is demanded */
+    struct address_brief       via;    /* the proxy that told of it, if one did */
     const struct route_target *target; /* of the backend, being tried or in use; or NULL */
     struct entered_key *entered; /* in tally->cancels, where the backend is one of several */
     char               *user;

@@ -389,7 +389,8 @@ static struct proxy_header_tls describe_tls(const struct conversation *c,
 static void send_proxy_header(struct conversation *c)
 {
     enum proxy_protocol      version = (enum proxy_protocol)backend_settings(c)->proxy_protocol;
-    struct proxy_header      header = { .source = end_of(&c->peer) };
+    struct address           peer = address_lengthen(&c->peer);
+    struct proxy_header      header = { .source = end_of(&peer) };
     struct certificate_names names = { 0 };
     struct proxy_header_tls  tls;
     struct address           own;

@@ -33,7 +33,7 @@ void relaying_start(struct conversation *c, struct bytes behind)
     bridging_stop(a);
     buf_fini(&a->pending);
     buf_fini(&a->held);
-    free(a);
+    slab_give(a);
     c->approach = NULL;
     c->active_us = c->ready_us;
     conversation_move(c, CONVERSATION_RELAYING);

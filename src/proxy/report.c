@@ -41,13 +41,15 @@ static const char *const negotiations[] = {
 
 static void put_head(struct log_line *line, const struct conversation *c)
 {
-    char peer[ADDRESS_TEXT];
+    struct address client = address_lengthen(&c->peer);
+    struct address via = address_lengthen(&c->via);
+    char           peer[ADDRESS_TEXT];
 
     log_text(line, "route", c->route->settings->name);
     log_number(line, "conn", c->id);
-    log_text(line, "client", address_format(&c->peer, peer));
-    if (c->via.length > 0)
-        log_text(line, "client_via", address_format(&c->via, peer));
+    log_text(line, "client", address_format(&client, peer));
+    if (c->via.is_set)
+        log_text(line, "client_via", address_format(&via, peer));
 }
 
 bool report_begin(struct log_line *line, const struct conversation *c, enum log_event event)

@@ -34,3 +34,21 @@ void buffers_give(struct buffers *buffers, struct buf *buf)
     }
     *buf = BUF_LIMIT(BUFFER_LIMIT);
 }
+
+struct lent buffers_lend(struct buf *buf)
+{
+    struct lent lent = { buf->memory, buf->capacity };
+
+    *buf = BUF_LIMIT(BUFFER_LIMIT);
+    return lent;
+}
+
+void buffers_give_lent(struct buffers *buffers, struct lent *lent)
+{
+    struct buf buf = BUF_LIMIT(BUFFER_LIMIT);
+
+    buf.memory = lent->memory;
+    buf.capacity = lent->capacity;
+    buffers_give(buffers, &buf);
+    *lent = (struct lent){ 0 };
+}

@@ -32,6 +32,15 @@ struct buffers {
 enum fail buffers_init(struct buffers *buffers, struct failure *why) WARN_UNUSED;
 void      buffers_fini(struct buffers *buffers);
 
+/* The memory of a buffer whose bytes the kernel is taking. */
+struct lent {
+    uint8_t *memory;
+    size_t   capacity;
+};
+
+struct lent buffers_lend(struct buf *buf); /* *buf is empty, without memory, from here on */
+void        buffers_give_lent(struct buffers *buffers, struct lent *lent);
+
 /* An empty buffer, to be given back; it may have no memory yet, so this cannot fail. */
 struct buf buffers_take(struct buffers *buffers);
 void       buffers_give(struct buffers *buffers, struct buf *buf); /* leaves *buf empty */

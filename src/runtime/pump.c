@@ -11,7 +11,6 @@ void pump_init(struct pump *pump, const struct pump_events *events, struct buffe
         .events = events,
         .buffers = buffers,
         .waiting = BUF_LIMIT(BUFFER_LIMIT),
-        .sending = BUF_LIMIT(BUFFER_LIMIT),
     };
     leg_init(&pump->leg);
 }
@@ -20,7 +19,7 @@ void pump_fini(struct pump *pump)
 {
     assert(pump->state == PUMP_IDLE);
     buffers_give(pump->buffers, &pump->waiting);
-    buffers_give(pump->buffers, &pump->sending);
+    buffers_give_lent(pump->buffers, &pump->sending);
     leg_fini(&pump->leg);
 }
 
@@ -156,23 +155,25 @@ bool pump_is_drained(const struct pump *pump)
 
 void pump_flush(struct pump *pump)
 {
+    struct bytes bytes;
+
     if (pump->state != PUMP_OPEN || stream_is_sending(&pump->stream))
         return;
     if (pump->waiting.len == 0 || pump->broken) {
         buffers_give(pump->buffers, &pump->waiting);
         return;
     }
-    pump->sending = pump->waiting;
-    pump->sent_bytes += pump->sending.len;
-    pump->waiting = BUF_LIMIT(BUFFER_LIMIT);
-    stream_send(&pump->stream, buf_bytes(&pump->sending));
+    bytes = buf_bytes(&pump->waiting);
+    pump->sent_bytes += bytes.len;
+    pump->sending = buffers_lend(&pump->waiting);
+    stream_send(&pump->stream, bytes);
 }
 
 static void on_sent(struct stream *stream, int error)
 {
     struct pump *pump = container_of(stream, struct pump, stream);
 
-    buffers_give(pump->buffers, &pump->sending);
+    buffers_give_lent(pump->buffers, &pump->sending);
     if (error != 0) {
         pump->broken = true;
         buffers_give(pump->buffers, &pump->waiting);
@@ -232,7 +233,7 @@ static void on_closed(struct stream *stream)
 
     pump->state = PUMP_IDLE;
     pump->receiving = false;
-    buffers_give(pump->buffers, &pump->sending);
+    buffers_give_lent(pump->buffers, &pump->sending);
     buffers_give(pump->buffers, &pump->waiting);
     pump->events->closed(pump);
 }

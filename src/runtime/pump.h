@@ -54,7 +54,7 @@ struct pump {
     struct stream             stream;
     struct leg                leg;
     struct buf                waiting; /* written, not yet submitted */
-    struct buf                sending; /* submitted */
+    struct lent               sending; /* submitted */
     enum pump_state           state;
     bool                      accepted; /* else it connected */
     bool                      receiving;

@@ -34,6 +34,8 @@ void worker_fini(struct worker *worker)
     resolver_free(worker->resolver);
     tls_aeads_release(worker->aeads);
     buffers_fini(&worker->buffers);
+    slab_fini(&worker->approaches);
+    slab_fini(&worker->conversations);
     loop_free(worker->loop);
 }
 

@@ -12,6 +12,7 @@
 #include "io/resolve.h"
 #include "runtime/buffers.h"
 #include "runtime/log.h"
+#include "runtime/slab.h"
 #include "tls/aeads.h"
 
 #include <pthread.h>
@@ -22,6 +23,8 @@ struct worker {
     struct loop      *loop;
     struct resolver  *resolver;
     struct buffers    buffers;
+    struct slab       conversations;
+    struct slab       approaches;      /* of those that have not logged in yet */
     struct tls_aeads *aeads;           /* for tls_context_share() */
     uint64_t          next_connection; /* ids differ between workers: see worker_new_id */
     uint64_t          id_step;
