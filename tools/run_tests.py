@@ -225,14 +225,18 @@ def compiler(name, cc, cxx):
             quick_unit(build)]
 
 
-def sanitized(name, flags, *words):
+# `make test` runs the scenarios on the event loop that the program chooses by itself.
+EPOLL = {"PGTLS_EVENT_LOOP": "epoll"}
+
+
+def sanitized(name, flags, *words, more=None):
     build = os.path.join(SOURCE, f"build-{name}")
     wrapper = disturbed_by_random_addresses() if name == "tsan" else []
     env = {**SANITIZERS, "PGTLS_BUILD": "sanitized"}
     options = [f"-Db_sanitize={flags}", "-Dbuildtype=debugoptimized", "-Db_lundef=false"]
     return [setup(build, *options), compile_(build), quick_unit(build, env=env, wrapper=wrapper),
-            Scenarios(f"quick, {name}" if not words else f"some, {name}", build, *words, env=env,
-                      wrapper=wrapper),
+            Scenarios(f"quick, {name}" if not words else f"some, {name}", build, *words,
+                      env={**env, **(more or {})}, wrapper=wrapper),
             *([] if words else [Zoo(f"quick, {name}", build, env=env)])]
 
 
@@ -240,7 +244,7 @@ def ci():
     build = os.path.join(SOURCE, "build")
     return [Step("format", ["tools/format.sh", "--check"], build),
             *compiler("gcc", "gcc", "g++"), *compiler("clang", "clang", "clang++"),
-            *sanitized("asan", "address,undefined"),
+            *sanitized("asan", "address,undefined", more=EPOLL),
             *sanitized("tsan", "thread", "-m", "thread"),
             Step("make test", ["make", "test"], build, count_sum), long_unit(build),
             Scenarios("long", build, "--long"), Matrix("long", build, "--long"),
