@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from peers.installed import Files, wait_served
 from peers.proxy import route, sanitized
 from peers.stream import connect_tls
-from test_300_renewal import Files, wait_served
 
 ROUNDS = 1000
 NAMES = ("server", "server-rsa", "server-ed25519")
