@@ -75,3 +75,16 @@ enum fail ca_order_names(const struct ca_order *order, struct X509_name_st **sub
     *names = NULL;
     return FAIL_CONFIG;
 }
+
+enum fail ca_order_prove(const struct ca_order *order, struct failure *why)
+{
+    struct X509_name_st          *subject = NULL;
+    struct stack_st_GENERAL_NAME *names = NULL;
+    enum fail                     rc = ca_order_check(order, why);
+
+    if (rc == FAIL_NONE)
+        rc = ca_order_names(order, &subject, &names, why);
+    subject_free(subject);
+    subject_names_free(names);
+    return rc;
+}

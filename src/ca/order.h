@@ -33,10 +33,12 @@ struct ca_order {
     int64_t                         now;           /* seconds since 1970 */
 };
 
+#define CA_PATH 4200 /* longer than any that can be opened */
+
 struct ca_outcome {
-    bool    was_written; /* false: the certificate that is there is good for longer */
-    char    cert[1024];  /* the files; "" where there is none */
-    char    key[1024];
+    bool    was_written;   /* false: the certificate that is there is good for longer */
+    char    cert[CA_PATH]; /* the files; "" where there is none */
+    char    key[CA_PATH];
     int64_t not_after;
     bool    ends_with_its_authority; /* the days that were wanted would have been more */
     bool    lacks_root;              /* the authority does not know its root */
@@ -47,6 +49,9 @@ const char *ca_base_name(enum issue_purpose purpose);
 
 /* Rules of an order that need no file.  FAIL_CONFIG. */
 enum fail ca_order_check(const struct ca_order *order, struct failure *why) WARN_UNUSED;
+
+/* The same, and its subject and names are such. */
+enum fail ca_order_prove(const struct ca_order *order, struct failure *why) WARN_UNUSED;
 
 struct X509_name_st;
 struct stack_st_GENERAL_NAME;

@@ -37,7 +37,7 @@ struct ca_list_order {
 };
 
 struct ca_list_outcome {
-    char   file[1024];
+    char   file[4200];
     char   number[40]; /* hexadecimal */
     size_t revoked;
 };

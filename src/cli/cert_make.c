@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_BYTES              ((size_t)8 * 1024)
+#define LINE_BYTES              ((size_t)16 * 1024)
 #define DAYS_OF_A_ROOT          3650
 #define DAYS_OF_AN_INTERMEDIATE 1825
 #define DAYS_OF_A_LEAF          90
@@ -75,7 +75,7 @@ static int prepare(struct job *job, const char *word, const struct cert_argument
         .name_count = a->name_count,
         .takes_names = a->csr_names,
         .key_kind = a->key_kind,
-        .days = (unsigned)a->days,
+        .days = a->days != 0 ? (unsigned)a->days : DAYS_OF_A_LEAF,
         .path_length = (int)a->path_length,
         .force = a->force,
         .renew_days = (unsigned)a->renew_days,
@@ -83,7 +83,12 @@ static int prepare(struct job *job, const char *word, const struct cert_argument
         .passphrase = has_passphrase ? &job->passphrase.source : NULL,
         .now = now_s(),
     };
-    return check_passphrases(word, a);
+    if (check_passphrases(word, a) != EXIT_GOOD)
+        return EXIT_USAGE;
+    if (ca_order_prove(&job->order, &job->why) == FAIL_NONE)
+        return EXIT_GOOD;
+    (void)tell(word, &job->why);
+    return EXIT_USAGE;
 }
 
 /* ---- what came of it ---- */
@@ -164,12 +169,11 @@ static int finish(struct job *job, enum fail rc, const char *hook)
 static int make(const char *word, const struct cert_arguments *a, enum issue_purpose purpose)
 {
     struct job job;
-    int        status = prepare(&job, word, a, purpose);
 
-    if (status != EXIT_GOOD)
-        return status;
     if (a->renew_days >= a->days)
         return complain_of_usage("cert %s: --renew-before must be less than --days", word);
+    if (prepare(&job, word, a, purpose) != EXIT_GOOD)
+        return EXIT_USAGE;
     return finish(&job, ca_make(&job.order, &job.outcome, &job.why), a->hook);
 }
 
@@ -193,7 +197,7 @@ static int found_authority(const char *word, const struct cert_arguments *a, con
                            const char *ca)
 {
     struct cert_arguments authority = { .out = out, .ca = ca };
-    char                  file[1100], subject[LONGEST_AUTHORITY];
+    char                  file[CA_PATH], subject[LONGEST_AUTHORITY];
 
     snprintf(file, sizeof file, "%s/ca.crt", out);
     if (access(file, F_OK) == 0)
@@ -296,9 +300,8 @@ int cert_run_sign(const struct cert_arguments *a)
         status = prepare(&job, "sign", a, purpose_of(a->purpose));
     if (status != EXIT_GOOD)
         return status;
-    if (a->days == 0)
-        job.order.days =
-            job.order.purpose == ISSUE_AUTHORITY ? DAYS_OF_AN_INTERMEDIATE : DAYS_OF_A_LEAF;
+    if (a->days == 0 && job.order.purpose == ISSUE_AUTHORITY)
+        job.order.days = DAYS_OF_AN_INTERMEDIATE;
     return finish(&job, ca_sign(&job.order, a->operand, &job.outcome, &job.why), NULL);
 }
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "cli/cert_report.h"
 
+#include "base/text.h"
 #include "x509/chain.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define DATE_TEXT 32
+#define DATE_TEXT   32
+#define SOURCE_TEXT 4200
 
 static const char *for_people(int64_t at, char out[static DATE_TEXT])
 {
@@ -133,6 +135,13 @@ void cert_report_lists(struct buf *out, const struct crl_list *lists, const char
 
 /* ---- JSON ---- */
 
+/* Names of files may be no UTF-8, which JSON is. */
+static const char *printable(const char *source, char out[static SOURCE_TEXT])
+{
+    text_escape(out, SOURCE_TEXT, bytes_of_string(source));
+    return out;
+}
+
 /* Takes the value over.  What cannot be made or does not fit marks `out` failed. */
 static void put_json(struct buf *out, json_t *value)
 {
@@ -168,11 +177,12 @@ void cert_report_chain_json(struct buf *out, const struct chain *chain, const ch
 {
     json_t *all = json_array();
     json_t *whole;
+    char    shown[SOURCE_TEXT];
 
     for (size_t i = 0; i < chain_length(chain); i++)
         json_array_append_new(all, link_json(chain_link(chain, i), now));
-    whole = json_pack("{s:s, s:o, s:b}", "source", source, "certificates", all, "in_order",
-                      chain_is_in_order(chain));
+    whole = json_pack("{s:s, s:o, s:b}", "source", printable(source, shown), "certificates",
+                      all, "in_order", chain_is_in_order(chain));
     if (facts != NULL && facts->version[0] != '\0')
         json_object_set_new(
             whole, "tls",
@@ -183,8 +193,11 @@ void cert_report_chain_json(struct buf *out, const struct chain *chain, const ch
 void cert_report_request_json(struct buf *out, const struct request_facts *facts,
                               const char *source)
 {
-    put_json(out, json_pack("{s:s, s:{s:s, s:s, s:s}}", "source", source, "request", "subject",
-                            facts->subject, "names", facts->names, "key", facts->key));
+    char shown[SOURCE_TEXT];
+
+    put_json(out, json_pack("{s:s, s:{s:s, s:s, s:s}}", "source", printable(source, shown),
+                            "request", "subject", facts->subject, "names", facts->names, "key",
+                            facts->key));
 }
 
 static json_t *list_json(const struct crl_facts *facts, int64_t now)
@@ -205,8 +218,9 @@ void cert_report_lists_json(struct buf *out, const struct crl_list *lists, const
                             int64_t now)
 {
     json_t *all = json_array();
+    char    shown[SOURCE_TEXT];
 
     for (size_t i = 0; i < crl_list_count(lists); i++)
         json_array_append_new(all, list_json(crl_list_facts(lists, i), now));
-    put_json(out, json_pack("{s:s, s:o}", "source", source, "lists", all));
+    put_json(out, json_pack("{s:s, s:o}", "source", printable(source, shown), "lists", all));
 }

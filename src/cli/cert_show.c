@@ -11,6 +11,7 @@
 #include "x509/pem_file.h"
 #include "x509/request.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -83,8 +84,11 @@ static int show_file(const struct cert_arguments *a)
     enum pem_content content = PEM_CERTIFICATE;
     struct failure   why = { 0 };
 
-    if (pem_file_content(a->operand, &content, &why) != FAIL_NONE)
+    if (pem_file_content(a->operand, &content, &why) != FAIL_NONE) {
+        if (why.errnum == ENOENT)
+            fail_hint(&why, "a server is named HOST:PORT");
         return tell(&why);
+    }
     switch (content) {
     case PEM_CERTIFICATE: return show_certificates(a);
     case PEM_REQUEST: return show_request(a);

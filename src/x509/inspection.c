@@ -164,7 +164,7 @@ static void inspect_key(struct look *look)
 
     if (look->files->key == NULL)
         return;
-    if ((key = private_key_load(look->files->key, look->files->passphrase, &why)) == NULL) {
+    if ((key = private_key_look(look->files->key, look->files->passphrase, &why)) == NULL) {
         blame(look, INSPECT_KEY, &why);
         return;
     }

@@ -11,12 +11,13 @@
 
 #define LARGEST_FILE ((size_t)8 << 20) /* a system's bundle has about 250 KB */
 
-static enum fail check_owner_and_mode(const char *file, const struct stat *st,
-                                      struct failure *why)
+static enum fail check_owner_and_mode(const char *file, enum pem_file_kind kind,
+                                      const struct stat *st, struct failure *why)
 {
     mode_t forbidden = st->st_uid == 0 ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO;
 
-    if (st->st_uid != 0 && st->st_uid != geteuid()) {
+    if (st->st_uid != 0 && st->st_uid != geteuid() &&
+        (kind != PEM_FILE_SERVERS_KEY || geteuid() != 0)) {
         fail_hint(why, "chown it to the user that pgtls runs as, or to root");
         return fail(why, FAIL_CERT,
                     "key file %s must be owned by uid %u or root, not by uid %u", file,
@@ -35,7 +36,7 @@ static enum fail check_file(const char *file, enum pem_file_kind kind, const str
 {
     if (!S_ISREG(st->st_mode))
         return fail(why, FAIL_CERT, "%s is not a regular file", file);
-    if (kind == PEM_FILE_KEY && check_owner_and_mode(file, st, why) != FAIL_NONE)
+    if (kind != PEM_FILE_CERTIFICATES && check_owner_and_mode(file, kind, st, why) != FAIL_NONE)
         return FAIL_CERT;
     if (st->st_size <= 0)
         return fail(why, FAIL_CERT, "%s is empty", file);

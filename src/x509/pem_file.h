@@ -16,7 +16,8 @@ struct stack_st_X509;
 
 enum pem_file_kind {
     PEM_FILE_CERTIFICATES,
-    PEM_FILE_KEY, /* PostgreSQL's rule for owner and mode holds */
+    PEM_FILE_KEY,         /* PostgreSQL's rule for owner and mode holds */
+    PEM_FILE_SERVERS_KEY, /* the same as seen by root: the owner may be whoever the server is */
 };
 
 /*

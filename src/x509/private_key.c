@@ -19,6 +19,7 @@ struct attempt {
     const char                     *key;
     const struct passphrase_source *source;
     struct failure                 *why;
+    enum pem_file_kind              kind;
     enum { NOT_ASKED, ASKED, ANSWERED } passphrase;
 };
 
@@ -85,7 +86,7 @@ static EVP_PKEY *load_file(struct attempt *a)
     struct buf text;
     EVP_PKEY  *key = NULL;
 
-    if (pem_file_read(a->key, PEM_FILE_KEY, &text, a->why) == FAIL_NONE)
+    if (pem_file_read(a->key, a->kind, &text, a->why) == FAIL_NONE)
         key = parse(a, buf_bytes(&text));
     pem_file_wipe(&text);
     return key;
@@ -210,12 +211,14 @@ bool private_key_is_uri(const char *key)
     return scheme_length(key) >= 2 && access(key, F_OK) != 0;
 }
 
-EVP_PKEY *private_key_load(const char *key, const struct passphrase_source *source,
-                           struct failure *why)
+static EVP_PKEY *load(const char *key, enum pem_file_kind kind,
+                      const struct passphrase_source *source, struct failure *why)
 {
     struct failure unseen = { 0 };
-    struct attempt a = { .key = key, .source = source, .why = why != NULL ? why : &unseen };
-    EVP_PKEY      *loaded = NULL;
+    struct attempt a = {
+        .key = key, .source = source, .why = why != NULL ? why : &unseen, .kind = kind
+    };
+    EVP_PKEY *loaded = NULL;
 
     ERR_clear_error();
     if (!private_key_is_uri(key))
@@ -233,4 +236,16 @@ EVP_PKEY *private_key_load(const char *key, const struct passphrase_source *sour
 void private_key_free(EVP_PKEY *key)
 {
     EVP_PKEY_free(key);
+}
+
+EVP_PKEY *private_key_load(const char *key, const struct passphrase_source *source,
+                           struct failure *why)
+{
+    return load(key, PEM_FILE_KEY, source, why);
+}
+
+EVP_PKEY *private_key_look(const char *key, const struct passphrase_source *source,
+                           struct failure *why)
+{
+    return load(key, PEM_FILE_SERVERS_KEY, source, why);
 }

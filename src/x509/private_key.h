@@ -38,6 +38,10 @@ struct evp_pkey_st;
 struct evp_pkey_st *private_key_load(const char *key, const struct passphrase_source *source,
                                      struct failure *why);
 
+/* The same for who only looks: as root, at keys of whatever user the server runs as. */
+struct evp_pkey_st *private_key_look(const char *key, const struct passphrase_source *source,
+                                     struct failure *why);
+
 void private_key_free(struct evp_pkey_st *key); /* NULL is fine */
 
 #endif

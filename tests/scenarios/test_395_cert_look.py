@@ -158,6 +158,12 @@ def test_a_key_that_does_not_fit_or_is_open_to_others(ca):
     found = bad(*files, f"{db}/server.key")
     assert "has group or world access (mode 0644); chmod 0600" in found["key"]
     assert "could not open" in bad(*files, f"{db}/none")["key"]
+    if os.getuid() == 0:        # root looks at the key of the user that the server runs as
+        os.chown(f"{db}/server.key", 1234, 1234)
+        os.chmod(f"{db}/server.key", 0o600)
+        assert not bad(*files, f"{db}/server.key")
+        os.chmod(f"{db}/server.key", 0o640)
+        assert "has group or world access" in bad(*files, f"{db}/server.key")["key"]
     assert "no private key can be read" in bad(*files, write(ca.path("k"), "x\n", 0o600))["key"]
     assert "ENCRYPTED" not in read(f"{other}/server.key")
     cert.openssl("pkey", "-in", f"{db}/server.key", "-aes256", "-passout", "pass:sesame", "-out",
@@ -346,9 +352,10 @@ def test_servers_that_answer_something_else(serve, answer, way, text):
 
 
 def test_servers_that_are_not_there_or_say_nothing(serve):
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    cert.refused("Connection refused", "show", f"127.0.0.1:{port}")
+    with socket.socket() as closed:         # bound, so that nobody else takes the port
+        closed.bind(("127.0.0.1", 0))
+        cert.refused("Connection refused", "show", f"127.0.0.1:{closed.getsockname()[1]}")
+    cert.refused("a server is named HOST:PORT", "show", "localhost")
     done = threading.Event()
     address = serve(lambda _: done.wait(30))
     cert.refused(address, "show", address, "--timeout", "1")
