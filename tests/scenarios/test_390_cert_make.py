@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 
+import make
 import pytest
 
 from peers import cert
@@ -234,15 +235,12 @@ def test_authorities_that_are_none_are_refused(ca):
 def test_an_authority_that_has_ended_signs_nothing(ca):
     expired = ca.path("expired")
     os.mkdir(expired, 0o700)
-    cert.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                 "-subj", "/CN=old", "-keyout", f"{expired}/ca.key", "-out", f"{expired}/csr",
-                 "-addext", "keyUsage=keyCertSign")
-    cert.openssl("req", "-new", "-key", f"{expired}/ca.key", "-subj", "/CN=old", "-out",
-                 f"{expired}/csr")
+    cert.openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                 "-subj", "/CN=old", "-keyout", f"{expired}/ca.key", "-out", f"{expired}/csr")
     with open(f"{expired}/ext", "w", encoding="ascii") as ext:
         ext.write("basicConstraints=critical,CA:TRUE\n")
-    cert.openssl("x509", "-req", "-in", f"{expired}/csr", "-key", f"{expired}/ca.key", "-days",
-                 "-1", "-extfile", f"{expired}/ext", "-out", f"{expired}/ca.crt")
+    cert.openssl("x509", "-req", "-in", f"{expired}/csr", "-key", f"{expired}/ca.key",
+                 *make.validity(-1), "-extfile", f"{expired}/ext", "-out", f"{expired}/ca.crt")
     os.chmod(f"{expired}/ca.key", 0o600)
     cert.refused("has expired", "server", "--ca", expired, "--name", "a.b", "--out", ca.path("x"))
 

@@ -17,15 +17,22 @@ HBA = "hostssl all all 127.0.0.1/32 cert clientcert=verify-full\n"
 JAVA = """
 import java.sql.*;
 class Login {
-    public static void main(String[] words) {
-        try (Connection session = DriverManager.getConnection(words[0]);
+    public static void main(String[] urls) {
+        for (String url : urls)
+            System.out.println(login(url));
+    }
+
+    static String login(String url) {
+        try (Connection session = DriverManager.getConnection(url);
              ResultSet rows = session.createStatement().executeQuery(
                  "select current_user, ssl from pg_stat_ssl where pid = pg_backend_pid()")) {
             rows.next();
-            System.out.println(rows.getString(1) + " " + rows.getBoolean(2));
+            return rows.getString(1) + " " + rows.getBoolean(2);
         } catch (SQLException error) {
+            StringBuilder all = new StringBuilder();
             for (Throwable e = error; e != null; e = e.getCause())
-                System.out.println(e.getMessage());
+                all.append(e.getMessage().replace('\\n', ' ')).append("; ");
+            return all.toString();
         }
     }
 }
@@ -144,12 +151,13 @@ def test_java_takes_it(folder, template, ca):
                f"&sslcert={ca.path('alice', 'client.crt')}&sslkey={ca.path('alice', 'client.pk8')}"
                "&sslrootcert=")
         cert.good("ca", "--subject", "CN=Other", "--out", ca.path("other"))
-        answers = [subprocess.run(
+        done = subprocess.run(
             ["java", "-XX:TieredStopAtLevel=1", "-cp", JDBC, f"{folder}/Login.java",
-             url + ca.path(root)], capture_output=True, text=True, timeout=80, check=False)
-            for root in ("db/root.crt", "other/ca.crt")]
-        assert answers[0].stdout == "alice true\n", answers[0]
-        assert "unable to find valid certification path" in answers[1].stdout, answers[1]
+             url + ca.path("db/root.crt"), url + ca.path("other/ca.crt")], capture_output=True,
+            text=True, timeout=80, check=False)
+        good, bad = done.stdout.splitlines()
+        assert good == "alice true", done
+        assert "unable to find valid certification path" in bad, done
     finally:
         server.stop()
 

@@ -54,11 +54,11 @@ def blocks(path):
     return re.findall("-----BEGIN.*?END CERTIFICATE-----\n", read(path), re.DOTALL)
 
 
-def openssl_signed(ca, name, start, end, more=""):
+def openssl_signed(ca, name, start, end, more="", md="sha256"):
     """A certificate of those dates by the issuing authority."""
     write(ca.path("x.cnf"), f"""[ca]\ndefault_ca=x\n[x]\ndir={ca.folder}\ndatabase=$dir/x.txt
 certificate=$dir/int/ca.crt\nprivate_key=$dir/int/ca.key\nnew_certs_dir=$dir\nrand_serial=yes
-default_md=sha256\npolicy=p\nx509_extensions=e\nunique_subject=no\n[p]\ncommonName=supplied
+default_md={md}\npolicy=p\nx509_extensions=e\nunique_subject=no\n[p]\ncommonName=supplied
 [e]\nsubjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n{more}""")
     write(ca.path("x.txt"), "")
     cert.openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
@@ -189,14 +189,15 @@ def test_dates(ca):
 
 
 def test_weak_keys_and_hashes(ca):
-    weak = ca.path("weak")
-    for name, words in (("key", ["-newkey", "rsa:1024", "-sha256"]),
-                        ("hash", ["-newkey", "rsa:2048", "-sha1"])):
-        cert.openssl("req", "-x509", *words, "-nodes", "-subj", "/CN=weak", "-addext",
-                     "subjectAltName=DNS:a", "-keyout", weak, "-out", ca.path(name))
+    cert.openssl("req", "-x509", "-newkey", "rsa:1024", "-nodes", "-subj", "/CN=weak", "-addext",
+                 "subjectAltName=DNS:a", "-keyout", ca.path("weak"), "-out", ca.path("key"))
     found = bad("--cert", ca.path("key"), "--ca", ca.path("key"))
     assert list(found) == ["strength"] and "key" in found["strength"]
     assert "rsa 1024 (weak)" in cert.good("show", ca.path("key")).out.lower()
+    sha1 = openssl_signed(ca, "sha1", "20200101000000Z", "20490101000000Z", md="sha1")
+    found = bad("--cert", sha1, "--ca", ca.path("root", "ca.crt"))
+    assert list(found) == ["strength"] and "hash too weak" in found["strength"], found
+    assert "ecdsa-with-SHA1 (WEAK)" in cert.good("show", sha1).out
 
 
 def test_a_purpose_that_is_another(ca):
