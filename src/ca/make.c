@@ -109,7 +109,7 @@ enum fail ca_make(const struct ca_order *order, struct ca_outcome *outcome, stru
 
     if (rc == FAIL_NONE)
         rc = make(&work);
-    key_kind_free(work.key);
+    private_key_free(work.key);
     ca_work_fini(&work, rc);
     return rc;
 }
@@ -175,7 +175,7 @@ enum fail ca_make_request(const struct ca_order *order, struct ca_outcome *outco
         rc = write_request(&work, path);
     snprintf(outcome->cert, sizeof outcome->cert, "%s", path != NULL ? path : "");
     free(path);
-    key_kind_free(work.key);
+    private_key_free(work.key);
     ca_work_fini(&work, rc);
     return rc;
 }

@@ -73,11 +73,6 @@ EVP_PKEY *key_kind_make(const char *name, struct failure *why)
     return key;
 }
 
-void key_kind_free(EVP_PKEY *key)
-{
-    EVP_PKEY_free(key);
-}
-
 static void ec_name(const EVP_PKEY *key, char out[static KEY_KIND_TEXT])
 {
     char        group[KEY_KIND_TEXT - 8] = "";

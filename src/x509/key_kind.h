@@ -20,8 +20,6 @@ bool               key_kind_is_known(const char *name);
 /* A new key, the caller's; NULL where the kind is not known or the library has none. */
 struct evp_pkey_st *key_kind_make(const char *name, struct failure *why);
 
-void key_kind_free(struct evp_pkey_st *key); /* NULL is fine */
-
 /* The kind of a key that is there, as above where it has such a name; returns `out`. */
 const char *key_kind_of(const struct evp_pkey_st *key, char out[static KEY_KIND_TEXT]);
 
