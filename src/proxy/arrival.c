@@ -317,6 +317,7 @@ static void on_plaintext(struct pump *pump, struct bytes data)
     case CONVERSATION_CONNECTING:
     case CONVERSATION_ASKING:
     case CONVERSATION_BACKEND_TLS:
+    case CONVERSATION_LOOKUP:
         if (!c->approach->is_cancel)
             keep(c, data);
         break;

@@ -28,9 +28,11 @@ static bool shows_leaf_of_server(const struct conversation *c)
 
 static const struct scram_verifier *verifier_of_user(const struct conversation *c)
 {
-    const struct userlist *users = c->route->users;
+    const struct approach       *a = c->approach;
+    const struct scram_verifier *listed =
+        c->route->users != NULL ? userlist_find(c->route->users, c->user) : NULL;
 
-    return users != NULL ? userlist_find(users, c->user) : NULL;
+    return listed != NULL ? listed : a->has_verifier ? &a->verifier : NULL;
 }
 
 static bool takes_bridge(const struct conversation *c, const struct login_legs *legs,
@@ -227,8 +229,11 @@ bool bridging_goes_on(struct conversation *c)
 
     if (a->bridged != BRIDGE_REFUSED && a->bridged != BRIDGE_BROKEN)
         return true;
-    if (a->bridge != NULL)
+    if (a->bridge != NULL) {
         why = a->bridge->why;
+        if (bridge_is_outdated(a->bridge))
+            looking_up_forget(c);
+    }
     bridging_stop(a);
     if (a->bridged == BRIDGE_BROKEN) {
         is_broken(c, &why);

@@ -32,15 +32,18 @@ static const struct state_rule {
                                  LIMIT(connect_timeout) },
     [CONVERSATION_CONNECTING] = { "connecting",
                                   TO(RESOLVING) | TO(CONNECTING) | TO(ASKING) |
-                                      TO(BACKEND_TLS) | TO(LOGIN) | TO(CANCELLING) | ANY_END,
+                                      TO(BACKEND_TLS) | TO(LOOKUP) | TO(LOGIN) |
+                                      TO(CANCELLING) | ANY_END,
                                   LIMIT(connect_timeout) },
     [CONVERSATION_ASKING] = { "asking",
-                              TO(CONNECTING) | TO(BACKEND_TLS) | TO(LOGIN) | TO(CANCELLING) |
-                                  ANY_END,
+                              TO(CONNECTING) | TO(BACKEND_TLS) | TO(LOOKUP) | TO(LOGIN) |
+                                  TO(CANCELLING) | ANY_END,
                               LIMIT(handshake_timeout) },
     [CONVERSATION_BACKEND_TLS] = { "backend-tls",
-                                   TO(CONNECTING) | TO(LOGIN) | TO(CANCELLING) | ANY_END,
+                                   TO(CONNECTING) | TO(LOOKUP) | TO(LOGIN) | TO(CANCELLING) |
+                                       ANY_END,
                                    LIMIT(handshake_timeout) },
+    [CONVERSATION_LOOKUP] = { "lookup", TO(CONNECTING) | ANY_END, LIMIT(connect_timeout) },
     [CONVERSATION_LOGIN] = { "login", TO(CONNECTING) | TO(RELAYING) | ANY_END,
                              LIMIT(login_timeout) },
     [CONVERSATION_CANCELLING] = { "cancelling", TO(CONNECTING) | ANY_END,
@@ -279,6 +282,7 @@ static void free_conversation(struct conversation *c)
     if (c->approach != NULL) {
         login_fini(&c->approach->login);
         bridging_stop(c->approach);
+        looking_up_stop(c->approach);
         buf_fini(&c->approach->pending);
         buf_fini(&c->approach->held);
     }

@@ -25,6 +25,7 @@ enum conversation_state {
     CONVERSATION_CONNECTING,
     CONVERSATION_ASKING,
     CONVERSATION_BACKEND_TLS,
+    CONVERSATION_LOOKUP,
     CONVERSATION_LOGIN,
     CONVERSATION_CANCELLING,
     CONVERSATION_RELAYING,
@@ -73,13 +74,17 @@ enum end_reason {
 
 /* Needed until ReadyForQuery only, and freed then: an idle session is small. */
 struct approach {
-    bool                 awaits_header; /* of the PROXY protocol */
-    struct conversation *conversation;  /* that it is part of */
-    struct gate          gate;
-    struct login         login;
-    struct bridge       *bridge; /* while the login is made of two; or NULL */
-    enum bridge_verdict  bridged;
-    bool                 was_bridged;
+    bool                  awaits_header; /* of the PROXY protocol */
+    struct conversation  *conversation;  /* that it is part of */
+    struct gate           gate;
+    struct login          login;
+    bool                  looks_up;     /* the verifier of the user, before its own login */
+    struct auth_query    *query;        /* while it does */
+    bool                  has_verifier; /* from there */
+    struct scram_verifier verifier;
+    struct bridge        *bridge; /* while the login is made of two; or NULL */
+    enum bridge_verdict   bridged;
+    bool                  was_bridged;
     struct buf pending; /* of the client: not yet understood, or waiting for the backend */
     struct resolve_request request;
     bool                   resolving;
@@ -203,6 +208,14 @@ void                            dialing_timed_out(struct conversation *c);
 void dialing_client_left(struct conversation *c);
 void dialing_forget(struct conversation *c);       /* a look-up under way */
 void dialing_release_held(struct conversation *c); /* to the client, which waits no longer */
+
+/* looking_up.c: the verifier of the user by auth_query */
+void looking_up_decide(struct conversation *c); /* from the cache, or it is to be asked for */
+void looking_up_start(struct conversation *c);  /* connected, and TLS is done */
+void looking_up_bytes(struct conversation *c, struct bytes in);
+void looking_up_failed(struct conversation *c, const struct failure *why);
+void looking_up_forget(struct conversation *c); /* what is remembered of the user */
+void looking_up_stop(struct approach *approach);
 
 /* bridging.c: how SCRAM passes, and where it is made of two logins */
 

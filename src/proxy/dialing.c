@@ -200,6 +200,8 @@ void dialing_next_target(struct conversation *c)
 void dialing_start(struct conversation *c)
 {
     c->approach->dialing_us = now_us(c);
+    if (!c->approach->is_cancel)
+        looking_up_decide(c);
     if (c->approach->address_count == 0) {
         dialing_next_target(c);
         return;
@@ -326,6 +328,8 @@ static void backend_is_ready(struct conversation *c)
 {
     if (c->approach->is_cancel)
         send_cancel(c);
+    else if (c->approach->looks_up)
+        looking_up_start(c);
     else
         start_login(c);
 }
@@ -676,6 +680,7 @@ static void on_plaintext(struct pump *pump, struct bytes data)
 
     switch (c->state) {
     case CONVERSATION_ASKING: on_answer(c, data.p[0]); break;
+    case CONVERSATION_LOOKUP: looking_up_bytes(c, data); break;
     case CONVERSATION_LOGIN: on_login_bytes(c, data); break;
     case CONVERSATION_RELAYING: relaying_from_server(c, data); break;
     default: break;
@@ -716,6 +721,10 @@ static void on_ended(struct pump *pump)
         unreachable(c, &why);
         break;
     case CONVERSATION_BACKEND_TLS: on_handshake_ended(c); break;
+    case CONVERSATION_LOOKUP:
+        (void)fail(&why, FAIL_CLOSED, "auth_query: the server closed the connection");
+        looking_up_failed(c, &why);
+        break;
     case CONVERSATION_LOGIN: on_login_ended(c); break;
     case CONVERSATION_CANCELLING: leave_address(c); break;
     case CONVERSATION_RELAYING: relaying_server_ended(c); break;
@@ -784,6 +793,9 @@ void dialing_timed_out(struct conversation *c)
         give_up_address(c, 0);
     } else if (c->state == CONVERSATION_CANCELLING) {
         leave_address(c);
+    } else if (c->state == CONVERSATION_LOOKUP) {
+        (void)fail(&why, FAIL_TIMEOUT, "auth_query: no answer within connect_timeout");
+        looking_up_failed(c, &why);
     } else if (c->state == CONVERSATION_BACKEND_TLS) {
         (void)fail(&why, FAIL_TIMEOUT,
                    "the handshake was not finished within handshake_timeout");

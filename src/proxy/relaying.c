@@ -2,6 +2,8 @@
 /* A conversation after its login: bytes both ways, and how it ends. */
 #include "proxy/conversation_state.h"
 
+#include "base/secret.h"
+
 #include <stdlib.h>
 
 /* How long a client may go on sending after its server sent the end of file. */
@@ -31,6 +33,8 @@ void relaying_start(struct conversation *c, struct bytes behind)
     relay_logged_in(&c->relay, a->login.status);
     login_fini(&a->login);
     bridging_stop(a);
+    looking_up_stop(a);
+    secret_wipe(&a->verifier, sizeof a->verifier);
     buf_fini(&a->pending);
     buf_fini(&a->held);
     slab_give(a);

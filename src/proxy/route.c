@@ -188,6 +188,7 @@ static void load_backend_side(struct route *route, const struct route *port,
         route->backend_policy =
             port->backend_policy != NULL ? tls_policy_hold(port->backend_policy) : NULL;
         route->users = port->users;
+        route->query_password = port->query_password;
         return;
     }
     if (!settings_has_backend(settings))
@@ -195,6 +196,8 @@ static void load_backend_side(struct route *route, const struct route *port,
     if (settings->backend.sslmode != SSLMODE_DISABLE)
         route->backend_policy = route_policy_of_backend(settings, problems);
     route->users = route->own_users = settings_load_users(settings, problems);
+    route->own_query_password = settings_load_query_password(settings, problems);
+    route->query_password = &route->own_query_password;
 }
 
 /* `port`: of a host.  Takes the tally over. */
@@ -295,6 +298,7 @@ void route_free(struct route *route)
     tls_policy_release(route->backend_policy);
     ident_map_free(route->map);
     userlist_free(route->own_users);
+    secret_fini(&route->own_query_password);
     release_tally(route->tally);
     free(route->targets);
     free(route->allow);

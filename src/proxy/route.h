@@ -10,6 +10,7 @@
 #ifndef PGTLS_PROXY_ROUTE_H
 #define PGTLS_PROXY_ROUTE_H
 
+#include "base/secret.h"
 #include "conf/ident_map.h"
 #include "io/loop.h"
 #include "io/network.h"
@@ -58,7 +59,9 @@ struct route {
     struct ident_map            *map;            /* NULL: names must equal users */
     const struct userlist       *users;          /* of auth_file; NULL: none */
     struct userlist             *own_users;      /* the same, unless they are the port's */
-    struct route_target         *targets;        /* in the order to try them */
+    const struct secret         *query_password; /* of auth_query_user; NULL or empty: none */
+    struct secret                own_query_password;
+    struct route_target         *targets; /* in the order to try them */
     size_t                       target_count;
     struct network              *trusted; /* as many as trusted_proxies */
     struct network              *allow;   /* as many as the settings have */

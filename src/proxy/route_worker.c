@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "proxy/route_worker.h"
 
+#include "base/secret.h"
 #include "proxy/conversation.h"
 
 #include <stdlib.h>
@@ -56,6 +57,48 @@ static enum fail make_contexts(struct route_worker *rw, struct failure *why)
     return rc;
 }
 
+static enum fail make_lookup(struct route_worker *rw, const struct route *route,
+                             struct failure *why)
+{
+    const struct backend_settings *backend = &route->settings->backend;
+    struct route_lookup           *lookup = &rw->lookups[route->place];
+
+    if (backend->auth_query == NULL || backend->auth_query_cache_us == 0)
+        return FAIL_NONE;
+    lookup->cache = verifier_cache_new((size_t)backend->auth_query_cache_users,
+                                       backend->auth_query_cache_us);
+    return lookup->cache != NULL ? FAIL_NONE : fail(why, FAIL_MEMORY, "out of memory");
+}
+
+static enum fail make_lookups(struct route_worker *rw, struct failure *why)
+{
+    enum fail rc;
+
+    rw->lookups = calloc(1 + rw->route->host_count, sizeof *rw->lookups);
+    if (rw->lookups == NULL)
+        return fail(why, FAIL_MEMORY, "out of memory");
+    rc = make_lookup(rw, rw->route, why);
+    for (size_t i = 0; rc == FAIL_NONE && i < rw->route->host_count; i++)
+        if (rw->route->hosts[i]->settings->has_own_backend)
+            rc = make_lookup(rw, rw->route->hosts[i], why);
+    return rc;
+}
+
+static void free_lookups(struct route_worker *rw)
+{
+    for (size_t i = 0; rw->lookups != NULL && i <= rw->route->host_count; i++) {
+        verifier_cache_free(rw->lookups[i].cache);
+        secret_wipe(&rw->lookups[i].keys, sizeof rw->lookups[i].keys);
+    }
+    free(rw->lookups);
+}
+
+struct route_lookup *route_worker_lookup(const struct route_worker *rw,
+                                         const struct route        *route)
+{
+    return &rw->lookups[route->settings->has_own_backend ? route->place : 0];
+}
+
 struct tls_context *route_worker_backend_context(const struct route_worker *rw,
                                                  const struct route        *route)
 {
@@ -80,7 +123,7 @@ struct route_worker *route_worker_new(struct generation *generation, const struc
     rw->listeners = calloc(route->settings->listener.bind_address.count, sizeof *rw->listeners);
     if (rw->listeners == NULL)
         (void)fail(why, FAIL_MEMORY, "out of memory");
-    else if (make_contexts(rw, why) == FAIL_NONE)
+    else if (make_contexts(rw, why) == FAIL_NONE && make_lookups(rw, why) == FAIL_NONE)
         return rw;
     route_worker_free(rw);
     return NULL;
@@ -91,6 +134,7 @@ void route_worker_free(struct route_worker *rw)
     route_worker_stop_listening(rw);
     loop_timer_stop(rw->worker->loop, &rw->drain_deadline);
     refusals_fini(&rw->refusals);
+    free_lookups(rw);
     tls_context_release(rw->client_context);
     for (size_t i = 0; rw->backend_contexts != NULL && i <= rw->route->host_count; i++)
         tls_context_release(rw->backend_contexts[i]);

@@ -13,7 +13,9 @@
 #include "proxy/backoff.h"
 #include "proxy/generation.h"
 #include "proxy/refusals.h"
+#include "proxy/verifier_cache.h"
 #include "runtime/worker.h"
+#include "session/auth_query.h"
 #include "tls/context.h"
 
 struct conversation;
@@ -25,6 +27,12 @@ struct route_listener {
     struct route_worker *route_worker;
 };
 
+/* What auth_query has brought to light for one backend. */
+struct route_lookup {
+    struct verifier_cache *cache; /* NULL: nothing is remembered */
+    struct auth_query_keys keys;
+};
+
 struct route_worker {
     enum route_worker_state state;
     struct worker          *worker;
@@ -32,6 +40,7 @@ struct route_worker {
     const struct route     *route;
     struct tls_context     *client_context;   /* NULL: plaintext only */
     struct tls_context    **backend_contexts; /* by the place of a route; NULL: plaintext */
+    struct route_lookup    *lookups;          /* by the place of a route */
     struct route_listener  *listeners;
     size_t                  listener_count;
     struct conversation    *conversations;
@@ -50,6 +59,10 @@ struct route_worker {
 /* For the server of this route, which is the port or one of its hosts. */
 struct tls_context *route_worker_backend_context(const struct route_worker *rw,
                                                  const struct route        *route);
+
+/* Of that server. */
+struct route_lookup *route_worker_lookup(const struct route_worker *rw,
+                                         const struct route        *route);
 
 /* NULL with `why` filled on failure. */
 struct route_worker *route_worker_new(struct generation *generation, const struct route *route,

@@ -104,6 +104,12 @@ struct backend_settings {
     char               *sni;         /* NULL: host of the address; "" announces none */
     int                 scram;       /* enum scram_way */
     char               *auth_file;
+    char               *auth_query; /* NULL: none */
+    char               *auth_query_user;
+    char               *auth_query_password_file;
+    char               *auth_query_database; /* NULL: postgres */
+    uint64_t            auth_query_cache_us; /* how long an answer is good */
+    uint64_t            auth_query_cache_users;
 };
 
 struct limit_settings {

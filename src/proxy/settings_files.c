@@ -263,6 +263,39 @@ struct userlist *settings_load_users(const struct route_settings *route,
     return users;
 }
 
+static struct bytes first_line(struct bytes text)
+{
+    size_t len = 0;
+
+    while (len < text.len && text.p[len] != '\n' && text.p[len] != '\r')
+        len++;
+    return bytes_first(text, len);
+}
+
+struct secret settings_load_query_password(const struct route_settings *route,
+                                           struct conf_problems        *problems)
+{
+    const char    *file = route->backend.auth_query_password_file;
+    struct failure why = { 0 };
+    struct secret  password = { 0 };
+    struct bytes   line;
+    struct buf     text;
+
+    if (file == NULL)
+        return password;
+    if (pem_file_read(file, PEM_FILE_KEY, &text, &why) == FAIL_NONE) {
+        line = first_line(buf_bytes(&text));
+        if (line.len == 0)
+            (void)fail(&why, FAIL_CONFIG, "%s: the first line is empty", file);
+        else if (secret_init(&password, line.len, &why) == FAIL_NONE)
+            (void)!secret_put(&password, line);
+    }
+    pem_file_wipe(&text);
+    if (failed(&why))
+        tell(route, "backend.auth_query_password_file", file, &why, problems);
+    return password;
+}
+
 /* ---- settings with errors ---- */
 
 static void prove_side(const struct route_settings *route, enum settings_section side,
@@ -290,8 +323,11 @@ static void prove_client_side(const struct route_settings *route,
 static void prove_server_side(const struct route_settings *route,
                               struct conf_problems        *problems)
 {
+    struct secret password = settings_load_query_password(route, problems);
+
     prove_side(route, SECTION_BACKEND, problems);
     userlist_free(settings_load_users(route, problems));
+    secret_fini(&password);
 }
 
 void settings_prove_files(const struct proxy_settings *settings, struct conf_problems *problems)

@@ -8,6 +8,7 @@
 #ifndef PGTLS_PROXY_SETTINGS_FILES_H
 #define PGTLS_PROXY_SETTINGS_FILES_H
 
+#include "base/secret.h"
 #include "conf/ident_map.h"
 #include "proxy/settings.h"
 #include "scram/userlist.h"
@@ -41,6 +42,11 @@ struct tls_ticket_keys *settings_load_ticket_keys(const struct route_settings *r
 /* auth_file; NULL where none is set, and after a problem. */
 struct userlist *settings_load_users(const struct route_settings *route,
                                      struct conf_problems        *problems);
+
+/* auth_query_password_file: the first line of it; empty where none is set, and after a problem.
+ * End with secret_fini. */
+struct secret settings_load_query_password(const struct route_settings *route,
+                                           struct conf_problems        *problems);
 
 /* Loads each file once and keeps none: for settings that have errors and will not be served.
  * No key_passphrase_command is run for that. */

@@ -19,6 +19,9 @@ static const struct option_choice platform_store[] = {
     { NULL, 0, NULL },
 };
 
+#define SECONDS ((uint64_t)1000 * 1000)
+#define HOURS   (3600 * SECONDS)
+
 static const struct option_choice scram_ways[] = {
     { "auto", SCRAM_AUTO, NULL },
     { "passthrough", SCRAM_PASSTHROUGH, NULL },
@@ -229,6 +232,60 @@ const struct option settings_backend_rows[] = {
       .help = "Verifiers for the bridge, a line a user as PgBouncer has it: \"user\" "
               "\"SCRAM-SHA-256$...\", copied from pg_authid.rolpassword. Owner and mode by the "
               "rules of server_key; read again at each reload." },
+    { .name = "auth_query",
+      .type = OPTION_STRING,
+      .field = AT(auth_query),
+      .min = 1,
+      .max = LONGEST_QUERY,
+      .default_text = "none",
+      .sample = "\"SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1 AND "
+                "rolcanlogin\"",
+      .help =
+          "Where auth_file has no verifier of a user: a statement that the server is asked, "
+          "with the user's name as its only parameter $1; the last column of its one row is "
+          "the verifier. It runs on a connection of its own, on which nothing comes from "
+          "clients but that name, and with search_path pg_catalog." },
+    { .name = "auth_query_user",
+      .type = OPTION_STRING,
+      .field = AT(auth_query_user),
+      .min = 1,
+      .max = 63,
+      .default_text = "none; auth_query needs it",
+      .sample = "\"pgtls\"",
+      .help = "The role that runs auth_query." },
+    { .name = "auth_query_password_file",
+      .type = OPTION_PATH,
+      .field = AT(auth_query_password_file),
+      .min = 1,
+      .max = LONGEST_PATH,
+      .default_text = "none: the server lets the role in by certificate or address",
+      .sample = "\"auth_query.password\"",
+      .help = "Its password, the first line of a file; used with SCRAM only. Owner and mode by "
+              "the rules of server_key." },
+    { .name = "auth_query_database",
+      .type = OPTION_STRING,
+      .field = AT(auth_query_database),
+      .min = 1,
+      .max = 63,
+      .default_text = "`\"postgres\"`",
+      .sample = "\"postgres\"",
+      .help = "The database that auth_query runs in." },
+    { .name = "auth_query_cache",
+      .type = OPTION_DURATION,
+      .field = AT(auth_query_cache_us),
+      .preset = "1min",
+      .max = 24 * HOURS,
+      .help =
+          "How long each worker takes what auth_query found, or did not find, as good. Where "
+          "the server's salt shows that a password changed, the next login asks again. 0s: "
+          "not at all." },
+    { .name = "auth_query_cache_users",
+      .type = OPTION_NUMBER,
+      .field = AT(auth_query_cache_users),
+      .preset = "10000",
+      .min = 1,
+      .max = 1000000,
+      .help = "For how many users each worker remembers that; the oldest gives way." },
     { .name = NULL },
 };
 #undef AT

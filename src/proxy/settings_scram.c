@@ -2,7 +2,7 @@
 /* How SCRAM passes between the two legs: what cannot work, or would not be used, is refused. */
 #include "proxy/settings_rule.h"
 
-static const char *const sources[] = { "backend.auth_file", NULL };
+static const char *const sources[] = { "backend.auth_file", "backend.auth_query", NULL };
 
 /* Which of the two legs may or must have TLS. */
 struct ways {
@@ -58,9 +58,39 @@ static void check_sources(const struct check *check, const struct ways *ways)
     else if (way == SCRAM_AUTO && (!ways->client_may || !ways->server_may))
         refuse_sources(check, "has no effect: scram \"auto\" bridges only where both legs have "
                               "TLS; write scram = \"bridge\"");
-    else if (way == SCRAM_BRIDGE && !rule_has(check, "backend.auth_file"))
+    else if (way == SCRAM_BRIDGE && !rule_has(check, "backend.auth_file") &&
+             !rule_has(check, "backend.auth_query"))
         rule_refuse(check, "backend.scram",
-                    "\"bridge\" needs verifiers; name a file of them in auth_file");
+                    "\"bridge\" needs verifiers; name a file of them in auth_file, or set "
+                    "auth_query");
+}
+
+static void check_query(const struct check *check)
+{
+    static const char *const parts[] = {
+        "backend.auth_query_user",        "backend.auth_query_password_file",
+        "backend.auth_query_database",    "backend.auth_query_cache",
+        "backend.auth_query_cache_users", NULL
+    };
+
+    if (!rule_has(check, "backend.auth_query")) {
+        rule_refuse_each(check, parts, "has no effect without auth_query; leave it out");
+        return;
+    }
+    if (!rule_has(check, "backend.auth_query_user"))
+        rule_refuse(check, "backend.auth_query",
+                    "needs auth_query_user; name the role that runs it");
+    if (strstr(check->route->backend.auth_query, "$1") == NULL)
+        rule_refuse(check, "backend.auth_query",
+                    "does not use $1, which stands for the name of the user");
+    if (check->route->backend.auth_query_cache_us == 0)
+        rule_refuse_useless(check, "backend.auth_query_cache_users",
+                            "has no effect with auth_query_cache = \"0s\"; leave it out");
+    if (check->route->backend.sslmode == SSLMODE_ALLOW ||
+        check->route->backend.sslmode == SSLMODE_PREFER)
+        rule_refuse(check, "backend.auth_query",
+                    "verifiers could come in plaintext with this sslmode; write \"require\" or "
+                    "stronger");
 }
 
 void settings_check_scram(const struct check *check)
@@ -75,4 +105,5 @@ void settings_check_scram(const struct check *check)
     if (check->route->backend.scram == SCRAM_PASSTHROUGH)
         check_passthrough(check, &ways);
     check_sources(check, &ways);
+    check_query(check);
 }

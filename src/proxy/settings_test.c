@@ -696,7 +696,7 @@ static bool needs_another(const char *line)
                                          "key_passphrase_command",
                                          "cancel_unknown",
                                          "[[proxy.host]]",
-                                         "auth_file",
+                                         "auth_",
                                          "names" };
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)

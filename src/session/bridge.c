@@ -48,6 +48,12 @@ void bridge_fini(struct bridge *bridge)
     secret_wipe(bridge, sizeof *bridge);
 }
 
+bool bridge_is_outdated(const struct bridge *bridge)
+{
+    return bridge->is_known && bridge->server_side.stretch.salt_len > 0 &&
+           !scram_stretch_equal(&bridge->verifier.stretch, &bridge->server_side.stretch);
+}
+
 /* ---- ends ---- */
 
 static enum bridge_verdict broken(struct bridge *bridge, const char *what)
@@ -77,7 +83,6 @@ static enum bridge_verdict refuse_password(struct bridge *bridge, struct ends en
 {
     char                  message[256];
     struct error_response error = { .severity = "FATAL", .code = "28P01", .message = message };
-    bool fits = scram_stretch_equal(&bridge->verifier.stretch, &bridge->server_side.stretch);
 
     snprintf(message, sizeof message, "password authentication failed for user \"%.200s\"",
              bridge->user);
@@ -85,7 +90,7 @@ static enum bridge_verdict refuse_password(struct bridge *bridge, struct ends en
         (void)fail(&bridge->why, FAIL_REFUSED, "no verifier is known for the user");
         fail_hint(&bridge->why,
                   "add the user to auth_file, or let auth_query return a verifier");
-    } else if (!fits) {
+    } else if (bridge_is_outdated(bridge)) {
         (void)fail(&bridge->why, FAIL_REFUSED,
                    "the salt or iteration count of the user's verifier is not the server's");
         fail_hint(&bridge->why, "copy the verifier from pg_authid.rolpassword again");

@@ -98,6 +98,9 @@ enum bridge_verdict bridge_from_server(struct bridge *bridge, struct bytes *in,
 enum bridge_verdict bridge_from_client(struct bridge *bridge, struct bytes in,
                                        struct buf *to_client, struct buf *to_server);
 
+/* The server shows another salt or count than the verifier has: it is an old one. */
+bool bridge_is_outdated(const struct bridge *bridge);
+
 /* What the client sent too early: once the bridge is over it goes to the server. */
 static inline struct bytes bridge_waiting(const struct bridge *bridge)
 {
