@@ -161,6 +161,56 @@ RECORDS = {
 }
 
 
+CLIENT_NONCE, NONCES = "rOprNGfwEbeRWgbNEkqO", "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
+SERVER_FIRST = f"{NONCES},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+CLIENT_FINAL = f"c=biws,{NONCES},p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+SERVER_FINAL = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+SCRAM_CLIENTS = {
+    "rfc7677": f"{SERVER_FIRST}\0{SERVER_FINAL}", "error": f"{SERVER_FIRST}\0e=invalid-proof",
+    "extension": f"{SERVER_FIRST},x=y\0v=AAAA", "mandatory": f"m=x,{SERVER_FIRST}", "no-count": f"{NONCES},s=AA==,i=0",
+    "count-too-large": f"{NONCES},s=AA==,i=1000001", "no-salt": f"{NONCES},s=,i=1", "own-nonce": "r=x,s=AA==,i=1",
+    "long-nonce": f"{NONCES}{'x' * 300},s=AA==,i=1", "empty": "",
+}
+SCRAM_SERVERS = {
+    "0-rfc7677": f"n,,n=user,r={CLIENT_NONCE}\0{CLIENT_FINAL}", "4-known": f"n,,n=,r={CLIENT_NONCE}\0{CLIENT_FINAL}",
+    "3-bound": f"p=tls-server-end-point,,n=,r={CLIENT_NONCE}\0{CLIENT_FINAL}", "1-lie": "y,,n=,r=abc",
+    "3-unique": "p=tls-unique,,n=,r=abc", "0-authzid": "n,a=bob,n=,r=abc", "0-mandatory": "n,,m=x,n=,r=abc",
+    "0-no-nonce": "n,,n=,r=", "0-long-nonce": "n,,n=,r=" + "x" * 257, "2-unoffered": "p=tls-server-end-point,,n=,r=abc",
+    "0-no-proof": f"n,,n=,r={CLIENT_NONCE}\0c=biws,{NONCES}", "0-other-binding": f"n,,n=,r={CLIENT_NONCE}\0c=eSws,{NONCES},p=",
+}
+
+
+def initial(mechanism, first):
+    return message("p", mechanism.encode() + b"\0" + struct.pack(">I", len(first)) + first.encode())
+
+
+def turn(of_client, data):
+    """Pieces of a bridge's input: whose, and how long in fours."""
+    data += b"\0" * (-len(data) % 4)
+    return bytes([(128 if of_client else 0) | len(data) // 4]) + data
+
+
+BRIDGES = {
+    "list": turn(0, sasl(PLUS, SCRAM)), "plain-list": turn(0, sasl(SCRAM)), "md5": turn(0, auth(5, b"salt")),
+    "trust": turn(0, auth(0)), "refusal": turn(0, REFUSAL), "oauth": turn(0, sasl("OAUTHBEARER")),
+    "first": turn(0, sasl(PLUS, SCRAM)) + turn(1, initial(SCRAM, "n,,n=,r=abc")),
+    "bound": turn(0, sasl(PLUS, SCRAM)) + turn(1, initial(PLUS, "p=tls-server-end-point,,n=,r=abc")),
+    "lie": turn(0, sasl(PLUS, SCRAM)) + turn(1, initial(SCRAM, "y,,n=,r=abc")),
+    "no-proof": turn(0, sasl(SCRAM)) + turn(0, auth(0)), "challenge": turn(0, sasl(SCRAM)) + turn(0, auth(11, b"r=x,s=AA==,i=1")),
+    "query": turn(0, sasl(SCRAM)) + turn(1, message("Q", b"select 1\0")), "early": turn(1, initial(SCRAM, "n,,n=,r=abc")),
+    "notice": turn(0, message("N", b"C00000\0\0")), "ready": turn(0, sasl(SCRAM)) + turn(0, READY),
+}
+ROW = message("D", b"\0\1" + struct.pack(">I", 4) + b"text")
+QUERIES = {
+    "nobody": WELCOME + message("C", b"SELECT 0\0") + READY, "row": WELCOME + ROW + READY,
+    "null": WELCOME + message("D", b"\0\1\xff\xff\xff\xff") + message("C", b"SELECT 1\0") + READY,
+    "error": WELCOME + error(C="42501", M="permission denied"), "refusal": REFUSAL, "md5": auth(5, b"salt"),
+    "scram": sasl(PLUS, SCRAM) + auth(11, b"r=x,s=AA==,i=1"), "early-ok": sasl(SCRAM) + auth(0), "early-ready": READY,
+    "verifier": WELCOME + message("D", b"\0\1" + struct.pack(">I", 133) + b"SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$"
+                                  b"WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=") + READY,
+}
+
+
 def gates():
     """Each policy and layer that matters, with each opening; two requests in turn."""
     turns = dict(OPENINGS)
@@ -202,3 +252,8 @@ write("tls_record", {f"{role}-{name}": bytes([choice + i]) + stream for role, ch
                      if role == "client" or i % 2 or "ticket" in name})
 write("gate", dict(gates()))
 write("login", dict(logins()))
+write("scram_client", {name: text.encode() for name, text in SCRAM_CLIENTS.items()})
+write("scram_server", {name[2:]: bytes([int(name[0])]) + text.encode() for name, text in SCRAM_SERVERS.items()})
+write("bridge", {f"{name}-{choice}": bytes([choice]) + data for i, (name, data) in enumerate(BRIDGES.items())
+                 for choice in ((7, 15) if i % 2 else (7, 2))})
+write("auth_query", {name: bytes([i]) + data for i, (name, data) in enumerate(QUERIES.items())})
