@@ -92,7 +92,7 @@ static bool inside_tls(struct check *check)
     return speaks_tls;
 }
 
-static bool is_postgresql(struct check *check)
+bool identify_postgresql(struct check *check)
 {
     struct failure why = { 0 };
     struct talk    talk;
@@ -110,7 +110,7 @@ static bool is_postgresql(struct check *check)
 
 void identify_server(struct check *check, bool closed)
 {
-    if (check->is_redis && is_postgresql(check))
+    if (check->is_redis && identify_postgresql(check))
         return;
     if (in_the_clear(check) || inside_tls(check))
         return;

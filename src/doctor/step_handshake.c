@@ -10,6 +10,8 @@
 /* RFC 8446 6: the record types that a server may begin with. */
 enum { RECORD_ALERT = 0x15, RECORD_HANDSHAKE = 0x16 };
 
+#define HANGS_UP_US UINT64_C(100000)
+
 /* ---- what failed ---- */
 
 static const struct {
@@ -173,6 +175,18 @@ static void explain_redis(struct check *check, const struct talk *talk,
         diagnosis_find(check->diagnosis, FINDING_NO_TLS, "%s", why->text);
 }
 
+/* PostgreSQL 17 shakes hands with whoever begins directly, and hangs up without ALPN. */
+static void suspect_postgresql(struct check *check, struct talk *talk)
+{
+    struct failure why = { 0 };
+
+    if (!check->is_redis)
+        return;
+    talk->deadline_us = clock_monotonic_us() + HANGS_UP_US;
+    if (talk_receive(talk, &why) == FAIL_CLOSED && identify_postgresql(check))
+        check->stops = true;
+}
+
 static void shake_hands(struct check *check)
 {
     struct check_handshake how = {
@@ -185,6 +199,7 @@ static void shake_hands(struct check *check)
     if (check_secure(check, &talk, &how, &why) == FAIL_NONE) {
         tell_facts(check, tls_engine_facts(talk_engine(&talk)));
         check->chain = tls_engine_take_chain(talk_engine(&talk));
+        suspect_postgresql(check, &talk);
     } else {
         if (check->is_redis)
             explain_redis(check, &talk, &why);

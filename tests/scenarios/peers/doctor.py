@@ -21,6 +21,7 @@ class Diagnosis:
     def __init__(self, done):
         self.status, self.stderr = done.returncode, done.stderr
         assert done.returncode in (0, 1), (done.returncode, done.stderr, done.stdout)
+        assert done.stderr == ""                    # nor has a sanitizer anything to say
         self.json = json.loads(done.stdout)
         self.text = done.stdout
 
