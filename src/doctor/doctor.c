@@ -2,6 +2,7 @@
 #include "doctor/check.h"
 
 #include "base/text.h"
+#include "pg/opening.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +64,20 @@ static enum fail read_timeout(struct check *check, struct failure *why)
     return FAIL_NONE;
 }
 
+/* PostgreSQL takes no longer one. */
+static enum fail prove_startup(const struct check *check, struct failure *why)
+{
+    struct buf startup = BUF_LIMIT(OPENING_MOST);
+    bool       fits;
+
+    check_put_startup(check, &startup);
+    fits = buf_ok(&startup);
+    buf_fini(&startup);
+    return fits ? FAIL_NONE
+                : fail(why, FAIL_CONFIG,
+                       "user, dbname, options and application_name are too long together");
+}
+
 static enum fail begin(struct check *check, struct failure *why)
 {
     const char *negotiation = parameters_get(check->parameters, PARAMETER_SSLNEGOTIATION);
@@ -70,6 +85,8 @@ static enum fail begin(struct check *check, struct failure *why)
 
     if (rc == FAIL_NONE)
         rc = sources_endpoints(check->parameters, &check->endpoints, why);
+    if (rc == FAIL_NONE)
+        rc = prove_startup(check, why);
     check->is_redis = check->parameters->protocol == PARAMETERS_REDIS;
     check->is_direct = check->is_redis || strcmp(negotiation, "direct") == 0;
     check->mode = read_mode(check->parameters);

@@ -20,6 +20,7 @@ struct check_login {
     char               *password;  /* NULL: there is none */
     struct scram_client scram;
     bool                is_bound;   /* SCRAM-SHA-256-PLUS is under way */
+    uint32_t            minor;      /* of the protocol; we ask for 3.0 */
     bool                must_prove; /* the server's last SCRAM message is still to come */
 };
 

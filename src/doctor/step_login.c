@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "doctor/login.h"
 #include "pg/frame.h"
+#include "pg/opening.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -104,7 +105,7 @@ static void on_negotiation(struct check_login *login, struct bytes message)
 
     reader_bytes(&r, FRAME_HEADER_LEN);
     minor = reader_u32(&r);
-    diagnosis_tell(login->check->diagnosis, "protocol", "3.%" PRIu32, minor & 0xffff);
+    login->minor = minor & 0xffff;
     diagnosis_find(login->check->diagnosis, FINDING_PROTOCOL_OLDER, "it speaks 3.%" PRIu32,
                    minor & 0xffff);
 }
@@ -218,7 +219,7 @@ static void ask_server(struct check_login *login)
 
 static void run(struct check_login *login)
 {
-    struct buf     startup = BUF_LIMIT(16384);
+    struct buf     startup = BUF_LIMIT(OPENING_MOST);
     struct failure why = { 0 };
     uint64_t       began_us = clock_monotonic_us(), took_us;
 
@@ -231,6 +232,7 @@ static void run(struct check_login *login)
         explain_failure(login, &why);
     else if (log_in(login, &why)) {
         took_us = clock_monotonic_us() - began_us;
+        diagnosis_tell(login->check->diagnosis, "protocol", "3.%" PRIu32, login->minor);
         diagnosis_tell(login->check->diagnosis, "ready", "in %" PRIu64 ".%" PRIu64 " ms",
                        took_us / 1000, took_us / 100 % 10);
         ask_server(login);

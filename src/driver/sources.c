@@ -177,6 +177,15 @@ static enum fail check(const struct parameters *parameters, struct failure *why)
         return fail(why, FAIL_CONFIG, "sslmode=%s cannot go with sslnegotiation=direct",
                     sslmode);
     }
+    if (strcmp(parameters_get(parameters, PARAMETER_SSLROOTCERT), "system") == 0 &&
+        parameters->sources[PARAMETER_SSLROOTCERT] != SOURCE_PRESET &&
+        strcmp(sslmode, "verify-full") != 0) {
+        fail_hint(why, "use verify-full, or name a file in sslrootcert");
+        return fail(why, FAIL_CONFIG,
+                    "sslmode=%s cannot go with sslrootcert=system: anybody "
+                    "can get a certificate of such a CA",
+                    sslmode);
+    }
     if (parameters_has(parameters, PARAMETER_SSLCERT) &&
         !parameters_has(parameters, PARAMETER_SSLKEY)) {
         fail_hint(why, "set %s", parameters->protocol == PARAMETERS_REDIS ? "key" : "sslkey");

@@ -147,6 +147,7 @@ static void combinations_that_cannot_be_are_failures(void **state)
 {
     refused("host=h sslmode=prefer sslnegotiation=direct");
     refused("host=h sslcert=x");
+    refused("host=h sslrootcert=system sslmode=verify-ca");
     setenv("PGSSLMODE", "all", 1);
     assert_non_null(strstr(refused("host=h").text, "PGSSLMODE"));
 }

@@ -146,7 +146,8 @@ def test_the_environment_and_services_count(folder):
     [], ["--nonsense", "postgresql://h"], ["postgresql://h", "postgresql://h"],
     ["postgresql://h?sslmod=require"], ["postgresql://h?sslmode=requir"], ["mysql://h"],
     ["service=nobody"], ["postgresql://h:0"], ["host=h connect_timeout=soon"],
-    ["host=h sslmode=prefer sslnegotiation=direct"], ["postgresql://h", "--name-server"]])
+    ["host=h sslmode=prefer sslnegotiation=direct"], ["host=h connect_timeout=99999"],
+    ["user=" + 3000 * "u" + " dbname=" + 3000 * "d" + " application_name=" + 4050 * "a"], ["postgresql://h", "--name-server"]])
 def test_wrong_usage_is_status_2(words):
     done = doctor.run(*words)
     assert done.returncode == 2, done.stdout

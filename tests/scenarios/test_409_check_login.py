@@ -42,6 +42,7 @@ def test_every_method(real, user, method):
     assert found.errors == set(), found.text
     facts = found.facts("login")
     assert facts["method"] == method and facts["ready"].endswith(" ms")
+    assert facts["protocol"] == "3.0"
     assert facts["server-version"] and facts["server-sees"].startswith("TLSv1.3")
     assert PASSWORD not in found.text
 
