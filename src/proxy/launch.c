@@ -113,14 +113,16 @@ static struct proxy_settings *become_user(struct launch *out, struct proxy_setti
 bool launch_start(struct launch *out, const struct settings_source *source,
                   struct conf_problems *problems)
 {
-    struct proxy_settings *settings = settings_load(source, problems);
+    struct proxy_settings *settings;
 
     *out = (struct launch){ .worker_count = 0 };
-    if (settings == NULL)
+    privileges_forbid_dumps();
+    if ((settings = settings_load(source, problems)) == NULL)
         return false;
     out->worker_count = launch_worker_count(settings);
     out->listening = listening_open(settings, NULL, out->worker_count, problems);
     settings = become_user(out, settings, source, problems);
+    privileges_forbid_dumps();
     if (settings != NULL) {
         launch_raise_open_files(settings, problems);
         out->generation = generation_new(settings, NULL, problems);

@@ -31,6 +31,8 @@ void relaying_start(struct conversation *c, struct bytes behind)
     struct approach *a = c->approach;
 
     relay_logged_in(&c->relay, a->login.status);
+    leg_forget_peer(&c->client.leg);
+    leg_forget_peer(&c->backend.leg);
     login_fini(&a->login);
     bridging_stop(a);
     looking_up_stop(a);

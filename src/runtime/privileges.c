@@ -38,3 +38,8 @@ enum fail privileges_become(const char *user, struct failure *why)
         rc = fail_errno(why, errno, "cannot give up new privileges");
     return rc;
 }
+
+void privileges_forbid_dumps(void)
+{
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* cannot fail with these arguments */
+}

@@ -14,4 +14,10 @@
  */
 enum fail privileges_become(const char *user, struct failure *why) WARN_UNUSED;
 
+/*
+ * From here on there is no core dump, and no debugger but root's: keys are in memory.
+ * Becoming a user may undo it.
+ */
+void privileges_forbid_dumps(void);
+
 #endif

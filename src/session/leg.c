@@ -129,6 +129,12 @@ void leg_finish(struct leg *leg, struct buf *out)
         tls_engine_close(leg->tls, out);
 }
 
+void leg_forget_peer(struct leg *leg)
+{
+    if (leg->tls != NULL)
+        tls_engine_forget_peer(leg->tls);
+}
+
 const struct failure *leg_failure(const struct leg *leg)
 {
     return leg->tls != NULL ? tls_engine_failure(leg->tls) : NULL;

@@ -72,6 +72,9 @@ void leg_transport_ended(struct leg *leg, bool reset);
  */
 void leg_finish(struct leg *leg, struct buf *out);
 
+/* The login is over: nobody will ask for the peer's certificate any more. */
+void leg_forget_peer(struct leg *leg);
+
 /* Why the leg failed; of the engine, borrowed.  NULL in the clear. */
 const struct failure *leg_failure(const struct leg *leg);
 

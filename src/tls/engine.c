@@ -417,7 +417,8 @@ struct chain *tls_engine_take_chain(struct tls_engine *engine)
 
 bool tls_engine_peer_has_common_name(const struct tls_engine *engine, const char *name)
 {
-    return engine->facts.peer_verified && certificate_has_common_name(engine->peer, name);
+    return engine->facts.peer_verified && engine->peer != NULL &&
+           certificate_has_common_name(engine->peer, name);
 }
 
 enum fail tls_engine_peer_names(const struct tls_engine   *engine,
@@ -425,9 +426,15 @@ enum fail tls_engine_peer_names(const struct tls_engine   *engine,
                                 struct failure *why)
 {
     *out = (struct certificate_names){ 0 };
-    if (!engine->facts.peer_verified)
+    if (!engine->facts.peer_verified || engine->peer == NULL)
         return FAIL_NONE;
     return certificate_names_read(out, engine->peer, kind, why);
+}
+
+void tls_engine_forget_peer(struct tls_engine *engine)
+{
+    X509_free(engine->peer);
+    engine->peer = NULL;
 }
 
 bool tls_engine_peer_is(const struct tls_engine *engine, struct bytes leaf_der)

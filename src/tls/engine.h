@@ -162,6 +162,10 @@ enum fail tls_engine_peer_names(const struct tls_engine   *engine,
  * failed; the caller's, NULL where there are none, or no more. */
 struct chain *tls_engine_take_chain(struct tls_engine *engine);
 
+/* Lets go of the peer's certificate, some kilobytes: from here on the facts are all that is
+ * known of it. */
+void tls_engine_forget_peer(struct tls_engine *engine);
+
 /* For channel binding: the leaf that the peer presented is this one (DER)? */
 bool tls_engine_peer_is(const struct tls_engine *engine, struct bytes leaf_der);
 

@@ -55,3 +55,15 @@ void *__wrap_realloc(void *p, size_t size)
 {
     return this_one_fails() ? NULL : __real_realloc(p, size);
 }
+
+void (*alloc_before_free)(void *memory);
+
+void __real_free(void *memory);
+void __wrap_free(void *memory);
+
+void __wrap_free(void *memory)
+{
+    if (alloc_before_free != NULL)
+        alloc_before_free(memory);
+    __real_free(memory);
+}

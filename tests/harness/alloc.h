@@ -21,4 +21,7 @@ void alloc_fail_at(unsigned n); /* counts from 1; 0: none fails */
 bool alloc_has_failed(void);    /* and goes back to normal */
 void alloc_pause(bool paused);  /* those of the test itself are not to count */
 
+/* Sees what is about to be freed; NULL: nobody does. */
+extern void (*alloc_before_free)(void *memory);
+
 #endif

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: PostgreSQL
+"""What is secret about a connection is in memory while it lives, and nowhere afterwards."""
+import hashlib
+import hmac
+import os
+import pwd
+import struct
+
+import pytest
+
+from peers import wire
+from peers.backend import accept_login
+from peers.proxy import route, sanitized
+from peers.stream import connect_tls
+
+HASHES = {32: "sha256", 48: "sha384"}
+
+
+def expand_label(secret, label, length):
+    """HKDF-Expand-Label of RFC 8446 7.1, one block."""
+    info = struct.pack(">HB", length, 6 + len(label)) + b"tls13 " + label + b"\0\1"
+    return hmac.digest(secret, info, HASHES[len(secret)])[:length]
+
+
+def secrets_in(key_log):
+    """{name: bytes} of all that a key log tells, and the keys that follow from it."""
+    found = {}
+    with open(key_log, encoding="ascii") as log:
+        for line in log:
+            if not line.startswith("#"):
+                label, _, secret = line.split()
+                found[label] = bytes.fromhex(secret)
+    for label in ("CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"):
+        size = 32 if len(found[label]) == 48 else 16
+        found[f"key of {label}"] = expand_label(found[label], b"key", size)
+        found[f"next {label}"] = expand_label(found[label], b"traffic upd", len(found[label]))
+    return found
+
+
+def memory_of(pid):
+    """The readable pieces of a process's memory."""
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
+        for line in maps:
+            span, rights = line.split()[:2]
+            low, high = (int(end, 16) for end in span.split("-"))
+            if not rights.startswith("rw"):
+                continue
+            try:
+                mem.seek(low)
+                yield mem.read(high - low)
+            except OSError:
+                pass                    # [vvar] and the like
+
+
+def found_in(pid, secrets):
+    pieces = list(memory_of(pid))
+    assert sum(map(len, pieces)) > 1 << 20
+    return {name for name, secret in secrets.items()
+            if any(secret in piece for piece in pieces)}
+
+
+@pytest.fixture
+def key_logs(folder):
+    return os.path.join(folder, "client.keys"), os.path.join(folder, "server.keys")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="reads another process's memory")
+@pytest.mark.skipif(sanitized(), reason="memory is as the sanitizer wants it")
+@pytest.mark.parametrize("layer", ["record", "library"])
+def test_no_secret_of_a_connection_that_ended_is_in_memory(start, listener, fake, certs, key_logs,
+                                                           layer):
+    server_tls, client_tls = certs.server("backend"), certs.client()
+    client_tls.keylog_filename, server_tls.keylog_filename = key_logs
+
+    def script(stream, _tell):
+        accept_login(stream, server_tls)
+        while stream.message().type == "Q":
+            stream.send(wire.READY)
+
+    one = start(route({"address": fake(script).address, "sslmode": "require",
+                       "record_layer": layer}, listener("require", record_layer=layer)))
+    with connect_tls(one.port, client_tls) as client:
+        client.login()
+        for _ in range(3):
+            client.send(wire.query("select 1"))
+            assert client.message().type == "Z"
+        sides = [secrets_in(log) for log in key_logs]
+        for secrets in sides:           # they can be found where they are
+            alive = found_in(one.process.pid, secrets)
+            if layer == "record":
+                assert {"CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"} <= alive
+                assert not {name for name in alive if "HANDSHAKE" in name or "EXPORTER" in name}
+    one.end()
+    for secrets in sides:
+        assert not found_in(one.process.pid, secrets)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_the_process_of_a_user_cannot_be_dumped(start, postgres_clear):
+    """Its files in /proc would be the user's if it could be: proc(5)."""
+    nobody = pwd.getpwnam("nobody")
+    one = start(route({"address": postgres_clear.address}), user="nobody")
+    with open(f"/proc/{one.process.pid}/status", encoding="ascii") as status:
+        assert f"Uid:\t{nobody.pw_uid}\t" in status.read()
+    assert os.stat(f"/proc/{one.process.pid}/environ").st_uid == 0
