@@ -12,8 +12,9 @@ build="gcc g++ libc6-dev make meson ninja-build pkgconf
 demo="$build util-linux postgresql postgresql-client"
 tests="$demo openssl libcmocka-dev binutils procps iproute2 python3 python3-pytest python3-pytest-xdist
        python3-psycopg python3-psycopg2 python3-cryptography testssl.sh sslscan
-       nodejs npm default-jdk-headless libpostgresql-jdbc-java debootstrap strace redis-server"
-ci="$tests git clang clang-format libclang-rt-dev llvm"
+       nodejs npm default-jdk-headless libpostgresql-jdbc-java debootstrap strace redis-server
+       gnutls-bin libnss3-tools"
+ci="$tests golang-go git clang clang-format libclang-rt-dev llvm"
 
 case ${1-} in
 build) wanted=$build ;;

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* What OpenSSL does not do, or cannot be asked: limits of our own, memory, wiping. */
+#include "tls/record_own.h"
+
+#include "harness/alloc.h"
+#include "harness/check.h"
+#include "harness/tls_pair.h"
+
+_Static_assert(sizeof(struct tls_engine) <= 640, "every idle connection has one, or two");
+
+#define KEY_UPDATE TLS_KEY_UPDATE_RECORD
+
+static struct tls_pki pki;
+
+static int make_pki(void **state)
+{
+    tls_pki_init(&pki);
+    return 0;
+}
+
+static int remove_pki(void **state)
+{
+    tls_pki_fini(&pki);
+    return 0;
+}
+
+static struct tls_pair new_pair(void)
+{
+    struct tls_pair pair;
+
+    tls_pair_init(&pair,
+                  tls_pair_engine(&(struct tls_policy_options){ .role = TLS_CLIENT },
+                                  &(struct tls_engine_options){ .wall_s = CERTS_NOW }),
+                  tls_pair_engine(&(struct tls_policy_options){ .role = TLS_SERVER,
+                                                                .identity = pki.server },
+                                  &(struct tls_engine_options){ .wall_s = CERTS_NOW }));
+    tls_pair_handshake(&pair, SIZE_MAX);
+    assert_int_equal(pair.server.verdict, TLS_DONE);
+    return pair;
+}
+
+static void update(struct tls_side *side, bool request)
+{
+    side->engine->out = &side->out;
+    assert_true(tls_record_update(side->engine, request));
+    side->engine->out = NULL;
+}
+
+static void say(struct tls_side *from, const char *text)
+{
+    assert_int_equal(tls_engine_write(from->engine, bytes_of_string(text), &from->out),
+                     FAIL_NONE);
+}
+
+static void assert_hears(struct tls_side *from, struct tls_side *to, const char *text)
+{
+    struct buf plain = BUF_LIMIT(10000);
+
+    assert_int_equal(tls_pair_carry(from, to, SIZE_MAX, &plain), TLS_WANT_MORE);
+    assert_buf_is(&plain, bytes_of_string(text));
+    buf_fini(&plain);
+}
+
+static void assert_wiped(const struct tls_traffic *traffic)
+{
+    static const struct tls_traffic zero;
+
+    assert_memory_equal(traffic, &zero, sizeof zero);
+}
+
+static void one_answer_waits_and_no_more_however_many_are_requested(void **state)
+{
+    struct tls_pair pair = new_pair();
+
+    for (int i = 0; i < 20; i++) {
+        update(&pair.client, true);
+        assert_hears(&pair.client, &pair.server, "");
+        assert_int_equal(pair.server.out.len, KEY_UPDATE);
+    }
+    say(&pair.server, "data"); /* behind an answer to all of the others */
+    assert_int_equal(pair.server.out.len, 2 * KEY_UPDATE + 4 + TLS_RECORD_OVERHEAD);
+    assert_hears(&pair.server, &pair.client, "data");
+    update(&pair.client, true);
+    assert_hears(&pair.client, &pair.server, "");
+    assert_int_equal(pair.server.out.len, KEY_UPDATE);
+    tls_pair_fini(&pair);
+}
+
+static void sixty_four_messages_without_data_are_taken_and_no_more(void **state)
+{
+    struct tls_pair pair = new_pair();
+    struct buf      plain = BUF_LIMIT(100);
+
+    for (int turn = 0; turn < 3; turn++) {
+        for (int i = 0; i < 64; i++)
+            update(&pair.client, false);
+        say(&pair.client, "x");
+        assert_hears(&pair.client, &pair.server, "x");
+    }
+    for (int i = 0; i < 65; i++)
+        update(&pair.client, false);
+    assert_int_equal(tls_pair_carry(&pair.client, &pair.server, SIZE_MAX, &plain), TLS_FAILED);
+    assert_int_equal(tls_engine_alert_sent(pair.server.engine), 10);
+    tls_pair_fini(&pair);
+}
+
+static void new_keys_come_before_the_limit_and_are_asked_for(void **state)
+{
+    struct tls_pair pair = new_pair();
+
+    for (int side = 0; side < 2; side++)
+        tls_aeads_set_records_per_key(
+            tls_context_aeads((side == 0 ? pair.client : pair.server).engine->context), 10);
+    for (int i = 0; i < 10; i++)
+        say(&pair.client, "x");
+    assert_hears(&pair.client, &pair.server, "xxxxxxxxxx");
+    /* ten were read with one key: the server asks for another, and takes one itself */
+    assert_int_equal(pair.server.out.len, KEY_UPDATE);
+    assert_true(pair.server.engine->session.requested);
+    assert_hears(&pair.server, &pair.client, "");
+    assert_int_equal(pair.client.out.len, KEY_UPDATE); /* the answer */
+    assert_hears(&pair.client, &pair.server, "");
+    assert_false(pair.server.engine->session.requested);
+    for (int i = 0; i < 100; i++) {
+        say(&pair.client, "y");
+        assert_true(pair.client.engine->session.write.sequence <= 10);
+        assert_hears(&pair.client, &pair.server, "y");
+        if (pair.server.out.len > 0)
+            assert_hears(&pair.server, &pair.client, "");
+    }
+    tls_pair_fini(&pair);
+}
+
+static void an_idle_connection_holds_no_memory_and_no_openssl(void **state)
+{
+    struct tls_pair pair = new_pair();
+    struct buf      plain = BUF_LIMIT(100);
+
+    say(&pair.client, "text");
+    tls_pair_carry(&pair.client, &pair.server, 1, &plain); /* byte by byte */
+    assert_null(pair.server.engine->ssl);
+    assert_null(pair.server.engine->held.memory);
+    assert_int_equal(pair.server.engine->held.len, 0);
+    assert_buf_is(&plain, BYTES("text"));
+    buf_fini(&plain);
+    tls_pair_fini(&pair);
+}
+
+static void keys_are_wiped_when_a_direction_ends(void **state)
+{
+    struct tls_pair pair = new_pair();
+    struct buf      plain = BUF_LIMIT(100);
+
+    tls_engine_close(pair.client.engine, &pair.client.out);
+    assert_wiped(&pair.client.engine->session.write);
+    assert_int_equal(tls_pair_carry(&pair.client, &pair.server, SIZE_MAX, &plain), TLS_CLOSED);
+    assert_wiped(&pair.server.engine->session.read);
+    say(&pair.server, "still here");
+    assert_hears(&pair.server, &pair.client, "still here");
+    tls_pair_fini(&pair);
+}
+
+static void keys_are_wiped_by_a_failure_on_both_sides(void **state)
+{
+    struct tls_pair pair = new_pair();
+    struct buf      plain = BUF_LIMIT(100);
+
+    say(&pair.client, "text");
+    pair.client.out.memory[7] ^= 1;
+    assert_int_equal(tls_pair_carry(&pair.client, &pair.server, SIZE_MAX, &plain), TLS_FAILED);
+    assert_wiped(&pair.server.engine->session.read);
+    assert_wiped(&pair.server.engine->session.write);
+    assert_int_equal(tls_pair_carry(&pair.server, &pair.client, SIZE_MAX, &plain), TLS_FAILED);
+    assert_int_equal(tls_engine_alert_received(pair.client.engine), 20);
+    assert_wiped(&pair.client.engine->session.read);
+    assert_wiped(&pair.client.engine->session.write);
+    tls_engine_close(pair.client.engine, &pair.client.out);
+    assert_int_equal(tls_engine_write(pair.client.engine, BYTES("x"), &pair.client.out),
+                     FAIL_CLOSED);
+    tls_pair_fini(&pair);
+}
+
+static void a_cut_record_without_memory_ends_the_connection_with_internal_error(void **state)
+{
+    struct tls_pair pair = new_pair();
+    struct bytes    in;
+    uint8_t         room[100];
+    size_t          got;
+
+    say(&pair.client, "text");
+    in = bytes_first(buf_bytes(&pair.client.out), 10);
+    buf_reserve(&pair.server.out, 100);
+    alloc_fail_at(1);
+    assert_int_equal(
+        tls_engine_read(pair.server.engine, &in, room, sizeof room, &got, &pair.server.out),
+        TLS_FAILED);
+    assert_true(alloc_has_failed());
+    assert_int_equal(tls_engine_failure(pair.server.engine)->kind, FAIL_MEMORY);
+    assert_int_equal(tls_engine_alert_sent(pair.server.engine), 80);
+    tls_pair_fini(&pair);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_answer_waits_and_no_more_however_many_are_requested),
+        cmocka_unit_test(sixty_four_messages_without_data_are_taken_and_no_more),
+        cmocka_unit_test(new_keys_come_before_the_limit_and_are_asked_for),
+        cmocka_unit_test(an_idle_connection_holds_no_memory_and_no_openssl),
+        cmocka_unit_test(keys_are_wiped_when_a_direction_ends),
+        cmocka_unit_test(keys_are_wiped_by_a_failure_on_both_sides),
+        cmocka_unit_test(a_cut_record_without_memory_ends_the_connection_with_internal_error),
+    };
+
+    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+}
