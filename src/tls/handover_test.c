@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * From OpenSSL's handshake to records of our own, after every kind of handshake: the far end is
+ * an OpenSSL that hears what we say next, so a sequence number that is one off is seen.
+ */
+#include "tls/engine_parts.h"
+#include "tls/tickets.h"
+
+#include "harness/check.h"
+#include "harness/tls_pair.h"
+
+#include <openssl/err.h>
+#include <stdlib.h>
+
+static struct tls_pki          pki;
+static struct tls_ticket_keys *keys;
+
+static int make_pki(void **state)
+{
+    tls_pki_init(&pki);
+    keys = tls_ticket_keys_random(NULL);
+    return keys == NULL;
+}
+
+static int remove_pki(void **state)
+{
+    tls_ticket_keys_release(keys);
+    tls_pki_fini(&pki);
+    return 0;
+}
+
+struct kind {
+    bool is_client; /* ours */
+    bool tickets, mutual, retry;
+    bool early; /* data stands right behind the peer's Finished */
+    int  suite;
+};
+
+static const char *const suites[] = { "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
+                                      "TLS_CHACHA20_POLY1305_SHA256" };
+
+struct meeting {
+    struct tls_engine *engine;
+    struct buf         out;
+    SSL_CTX           *library;
+    SSL               *peer;
+    BIO               *to_peer, *from_peer;
+};
+
+static struct tls_context *new_context(const struct kind *kind)
+{
+    struct tls_policy_options options = {
+        .role = kind->is_client ? TLS_CLIENT : TLS_SERVER,
+        .identity = !kind->is_client ? pki.server
+                    : kind->mutual   ? pki.client
+                                     : NULL,
+        .peer_check = kind->is_client || kind->mutual ? TLS_PEER_CHAIN : TLS_PEER_ANY,
+        .trust = kind->is_client || kind->mutual ? pki.trust : NULL,
+        .groups = !kind->retry      ? NULL
+                  : kind->is_client ? "P-384:X25519"
+                                    : "X25519",
+        .record_layer = TLS_RECORDS_OWN,
+        .ticket_keys = kind->tickets && !kind->is_client ? keys : NULL,
+        .ticket_scope = kind->tickets && !kind->is_client ? BYTES("test") : bytes_of(NULL, 0),
+    };
+    struct failure      why = { 0 };
+    struct tls_policy  *policy = tls_policy_new(&options, &why);
+    struct tls_context *context;
+
+    assert_non_null(policy);
+    context = tls_context_new(policy, &why);
+    assert_non_null(context);
+    tls_policy_release(policy);
+    return context;
+}
+
+static SSL_CTX *new_library(const struct kind *kind)
+{
+    SSL_CTX *library = SSL_CTX_new(kind->is_client ? TLS_server_method() : TLS_client_method());
+    struct identity *shown = kind->is_client ? pki.server : pki.client;
+
+    SSL_CTX_set_ciphersuites(library, suites[kind->suite]);
+    if (kind->is_client || kind->mutual)
+        SSL_CTX_use_cert_and_key(library, identity_leaf(shown), identity_key(shown),
+                                 identity_intermediates(shown), 1);
+    if (kind->is_client && kind->mutual)
+        SSL_CTX_set_verify(library, SSL_VERIFY_PEER, NULL);
+    if (kind->mutual && kind->is_client)
+        X509_STORE_add_cert(SSL_CTX_get_cert_store(library), pki.root.x509);
+    if (kind->retry)
+        SSL_CTX_set1_groups_list(library, kind->is_client ? "X25519" : "P-384:X25519");
+    SSL_CTX_set_session_id_context(library, (const unsigned char *)"peer", 4);
+    return library;
+}
+
+static void meeting_init(struct meeting *m, const struct kind *kind,
+                         struct tls_context *context, SSL_CTX *library, SSL_SESSION *session)
+{
+    *m = (struct meeting){ .out = BUF_LIMIT((size_t)1 << 20), .library = library };
+    m->engine =
+        tls_engine_new(context, &(struct tls_engine_options){ .wall_s = CERTS_NOW }, NULL);
+    m->peer = SSL_new(library);
+    X509_VERIFY_PARAM_set_time(SSL_get0_param(m->peer), (time_t)CERTS_NOW);
+    m->to_peer = BIO_new(BIO_s_mem());
+    m->from_peer = BIO_new(BIO_s_mem());
+    BIO_set_mem_eof_return(m->to_peer, -1);
+    SSL_set_bio(m->peer, m->to_peer, m->from_peer);
+    if (session != NULL)
+        SSL_set_session(m->peer, session);
+    if (kind->is_client)
+        SSL_set_accept_state(m->peer);
+    else
+        SSL_set_connect_state(m->peer);
+}
+
+static void meeting_fini(struct meeting *m)
+{
+    tls_engine_free(m->engine);
+    buf_fini(&m->out);
+    SSL_set_shutdown(m->peer, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(m->peer);
+}
+
+static void to_peer(struct meeting *m)
+{
+    if (m->out.len > 0)
+        BIO_write(m->to_peer, buf_bytes(&m->out).p, (int)m->out.len);
+    buf_clear(&m->out);
+}
+
+static void hear(struct meeting *m, const char *text)
+{
+    char        *data;
+    size_t       len = (size_t)BIO_get_mem_data(m->from_peer, &data), got;
+    struct bytes in = bytes_of(data, len);
+    uint8_t      room[100];
+
+    assert_int_equal(tls_engine_read(m->engine, &in, room, sizeof room, &got, &m->out),
+                     TLS_WANT_MORE);
+    assert_int_equal(got, strlen(text));
+    assert_memory_equal(room, text, got);
+    BIO_reset(m->from_peer);
+}
+
+/* What stands behind the handshake is heard too: `early`. */
+static void shake(struct meeting *m, const struct kind *kind)
+{
+    enum tls_verdict verdict = TLS_WANT_MORE;
+
+    for (int round = 0; round < 10 && verdict == TLS_WANT_MORE; round++) {
+        char        *data;
+        struct bytes in;
+        size_t       len;
+
+        if (SSL_do_handshake(m->peer) == 1 && kind->early)
+            assert_int_equal(SSL_write(m->peer, "early", 5), 5);
+        len = (size_t)BIO_get_mem_data(m->from_peer, &data);
+        in = bytes_of(data, len);
+        verdict = tls_engine_handshake(m->engine, &in, &m->out);
+        assert_true(in.len == 0 || verdict == TLS_DONE);
+        while (BIO_ctrl_pending(m->from_peer) > in.len)
+            BIO_read(m->from_peer, (char[1]){ 0 }, 1);
+        to_peer(m);
+    }
+    assert_int_equal(verdict, TLS_DONE);
+    assert_int_equal(SSL_do_handshake(m->peer), 1);
+    assert_string_equal(tls_engine_facts(m->engine)->record_layer, "record");
+    assert_string_equal(tls_engine_facts(m->engine)->cipher, suites[kind->suite]);
+    assert_null(m->engine->ssl);
+    if (kind->early && !kind->is_client)
+        hear(m, "early");
+}
+
+static void say(struct meeting *m, const char *text)
+{
+    char room[100];
+
+    assert_int_equal(tls_engine_write(m->engine, bytes_of_string(text), &m->out), FAIL_NONE);
+    to_peer(m);
+    assert_int_equal(SSL_read(m->peer, room, sizeof room), strlen(text));
+    assert_memory_equal(room, text, strlen(text));
+}
+
+static void talk(struct meeting *m)
+{
+    for (int i = 0; i < 3; i++) {
+        say(m, "from us");
+        assert_int_equal(SSL_write(m->peer, "to us", 5), 5);
+        hear(m, "to us");
+    }
+}
+
+static void meet(const struct kind *kind)
+{
+    struct tls_context *context = new_context(kind);
+    SSL_CTX            *library = new_library(kind);
+    SSL_SESSION        *session = NULL;
+
+    for (int turn = 0; turn < (kind->tickets && !kind->is_client ? 3 : 1); turn++) {
+        struct meeting m;
+
+        meeting_init(&m, kind, context, library, session);
+        shake(&m, kind);
+        talk(&m);
+        assert_int_equal(tls_engine_facts(m.engine)->resumed, turn > 0);
+        assert_int_equal(tls_engine_facts(m.engine)->peer_verified,
+                         kind->is_client || kind->mutual);
+        SSL_SESSION_free(session);
+        session = SSL_get1_session(m.peer); /* with the ticket that was read */
+        meeting_fini(&m);
+    }
+    SSL_SESSION_free(session);
+    SSL_CTX_free(library);
+    tls_context_release(context);
+    ERR_clear_error();
+}
+
+static void after_every_kind_of_handshake_both_hear_each_other(void **state)
+{
+    for (unsigned bits = 0; bits < 3 * 32; bits++)
+        meet(&(struct kind){ .is_client = bits & 1,
+                             .tickets = (bits & 2) != 0,
+                             .mutual = (bits & 4) != 0,
+                             .retry = (bits & 8) != 0,
+                             .early = (bits & 16) != 0,
+                             .suite = (int)(bits / 32) });
+}
+
+/* ---- what is not handed over ---- */
+
+static void secret_line(struct tls_engine *engine, const char *line)
+{
+    tls_handover_secret(engine->ssl, line);
+}
+
+static void only_the_two_secrets_are_taken_from_the_key_log(void **state)
+{
+    static const char *const lines[] = {
+        "CLIENT_RANDOM 00 0102",
+        "CLIENT_HANDSHAKE_TRAFFIC_SECRET 00 0102",
+        "EXPORTER_SECRET 00 0102",
+        "CLIENT_TRAFFIC_SECRET_1 00 0102",
+        "CLIENT_TRAFFIC_SECRET_0",
+        "CLIENT_TRAFFIC_SECRET_0 00",
+        "",
+        "CLIENT_TRAFFIC_SECRET_0 00 010",
+        "CLIENT_TRAFFIC_SECRET_0 00 0g",
+        "CLIENT_TRAFFIC_SECRET_0 00 "
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+        "202122232425262728292a2b2c2d2e2f30",
+    };
+    struct kind         kind = { .is_client = true };
+    struct tls_context *context = new_context(&kind);
+    struct tls_engine  *engine =
+        tls_engine_new(context, &(struct tls_engine_options){ .wall_s = CERTS_NOW }, NULL);
+
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        secret_line(engine, lines[i]);
+        assert_int_equal(engine->handover.written, 0);
+        assert_int_equal(engine->handover.read, 0);
+    }
+    secret_line(engine, "CLIENT_TRAFFIC_SECRET_0 00 0aFf");
+    assert_int_equal(engine->handover.written, 2);
+    assert_memory_equal(engine->session.write.secret, "\x0a\xff", 2);
+    secret_line(engine, "SERVER_TRAFFIC_SECRET_0 00 102030");
+    assert_int_equal(engine->handover.read, 3);
+    tls_engine_free(engine);
+    tls_context_release(context);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(after_every_kind_of_handshake_both_hear_each_other),
+        cmocka_unit_test(only_the_two_secrets_are_taken_from_the_key_log),
+    };
+
+    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+}
