@@ -171,7 +171,7 @@ class Scenarios(Step):
 
 # By number.  They run on the machine itself, and would find nothing else there.
 NOT_ABOUT_TLS = ("040", "050", "060", "080", "110", "120", "130", "140", "150", "160", "170", "180",
-                 "185", "190", "200", "210", "220", "230", "240", "250", "360")
+                 "185", "190", "200", "210", "220", "230", "240", "250", "360", "394")
 
 
 class Matrix(Step):

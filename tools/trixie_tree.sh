@@ -12,7 +12,7 @@ set -eu
 
 tree=${PGTLS_TRIXIE:-/var/tmp/pgtls-trixie}
 mirror=${PGTLS_DEBIAN:-http://deb.debian.org/debian}
-packages="postgresql-17 postgresql-client-17 openssl util-linux procps binutils
+packages="postgresql-17 postgresql-client-17 openssl util-linux procps binutils strace
           python3 python3-pytest python3-pytest-xdist python3-psycopg python3-psycopg2
           python3-cryptography sslscan
           gcc g++ libc6-dev meson ninja-build pkgconf

@@ -32,6 +32,7 @@ import clients                                                          # noqa: 
 import make                                                             # noqa: E402
 import table                                                            # noqa: E402
 from peers import standalone                                            # noqa: E402
+from peers.stream import free_ports                                     # noqa: E402
 
 DATABASES = {"both": "postgres", "tls-only": "tlsdb", "clear-only": "cleardb",
              "ssl-off": "postgres"}
@@ -67,7 +68,7 @@ def routes(modes, servers, certs):
              "listener": listener_of(listener, port, certs),
              "backend": backend_of(backend, servers[has_tls], certs),
              "limits": {"max_connections": 20, "drain_timeout": "2s"}}
-            for (listener, backend, has_tls), port in zip(keys, standalone.free_ports(len(keys)))]
+            for (listener, backend, has_tls), port in zip(keys, free_ports(len(keys)))]
 
 
 class Ledger:

@@ -8,7 +8,7 @@ import pytest
 
 from peers.backend import accept_login
 from peers.proxy import route, run, toml
-from peers.stream import connect_tls
+from peers.stream import Truncated, connect_tls
 
 MODULE = "".join(glob.glob("/usr/lib/*/ossl-modules/pkcs11.so")[:1])
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
@@ -51,7 +51,10 @@ def test_both_legs_sign_with_keys_in_a_token(start, fake, listener, verified, ce
     def serve(stream, tell):
         accept_login(stream, certs.server(client_ca="proxies-ca"))
         tell(dict(pair[0] for pair in stream.tls.getpeercert()["subject"])["commonName"])
-        stream.rest()
+        try:
+            stream.rest()
+        except Truncated:
+            pass                    # the clients hang up
 
     server = fake(serve)
     one = start(route(verified(server.address, client_cert=certs.cert("proxy"),

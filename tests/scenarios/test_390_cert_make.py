@@ -9,6 +9,7 @@ import time
 import make
 import pytest
 
+import make
 from peers import cert
 from peers.proxy import program
 

@@ -48,6 +48,7 @@ class Keeper:
         stranger = self._root("a stranger's root", {})
         self.stranger = self._below(stranger, LEGS["server"], "a stranger's issuing", {})
         self._trust(self.root.octets)
+        self.lists.append(revocation_list(self.keys, self.root.subject, self.root.key))
 
     def _trust(self, octets):
         if octets not in self.trusted:

@@ -33,6 +33,7 @@ import table                                                            # noqa: 
 import verdicts                                                         # noqa: E402
 from peers import postgres, standalone                                  # noqa: E402
 from peers.certs import Certs                                           # noqa: E402
+from peers.stream import free_ports                                     # noqa: E402
 
 DATABASES = {"verify-ca": "tlsdb", "verify-full": "certdb"}
 HBA = "".join(f"hostssl {database} all 127.0.0.1/32 trust clientcert={mode}\n"
@@ -104,7 +105,7 @@ def server_leg(stage, zoo, trees, modes):
     made = zoo.made["server"]
     cages = stage.add(servers.Servers(made))
     cases = [(one, mode) for one in made for mode in modes]
-    ports = standalone.free_ports(len(cases))
+    ports = free_ports(len(cases))
     proxy = stage.start_proxy([backend_route(*case, cages.ports[case[0].animal.name], port, zoo)
                                for case, port in zip(cases, ports)], "backend-leg")
     ports = {(one.animal.name, mode): port for (one, mode), port in zip(cases, ports)}
@@ -132,7 +133,7 @@ def client_leg(stage, zoo, trees, certs, modes):
     """One client shows the animals, the proxy and PostgreSQL look at them."""
     clear = stage.add(servers.Servers([])).ports[None]
     kinds = [(mode, has_crl) for mode in modes for has_crl in (False, True)]
-    ports = dict(zip(kinds, standalone.free_ports(len(kinds))))
+    ports = dict(zip(kinds, free_ports(len(kinds))))
     stage.start_proxy([listener_route(*kind, clear, port, zoo, certs)
                        for kind, port in ports.items()], "listener-leg")
 

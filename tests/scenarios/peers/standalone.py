@@ -1,36 +1,13 @@
 # SPDX-License-Identifier: PostgreSQL
 """What the fixtures do for scenarios, for programs of their own: tests/matrix, tests/zoo."""
 import contextlib
-import itertools
 import os
-import random
 import shutil
-import socket
 import subprocess
 import tempfile
 
 TREE_TOOL = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..", "tools",
                                          "trixie_tree.sh"))
-
-
-def free_ports(count):
-    """Below those that the kernel gives to clients, so that none is taken meanwhile."""
-    held, first = [], random.randrange(12000, 28000)
-    for port in itertools.count(first):
-        sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind(("127.0.0.1", port))
-        except OSError:
-            sock.close()
-            continue
-        held.append(sock)
-        if len(held) == count:
-            break
-    ports = [sock.getsockname()[1] for sock in held]
-    for sock in held:
-        sock.close()
-    return ports
 
 
 def tree():

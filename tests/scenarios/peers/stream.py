@@ -4,6 +4,8 @@
 TLS runs over memory (ssl.MemoryBIO), so that a scenario sees what the ssl module
 hides: the records, whether close_notify came, and the time of each byte.
 """
+import itertools
+import random
 import socket
 import ssl
 import struct
@@ -214,7 +216,25 @@ def connect_tls(port, context, timeout=10, session=None, name="localhost"):
     return stream.start_tls(context, server_hostname=name, session=session)
 
 
+def free_ports(count):
+    """Below those that the kernel gives to clients, so that none is taken meanwhile."""
+    held, first = [], random.randrange(12000, 28000)
+    for port in itertools.count(first):
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            sock.close()
+            continue
+        held.append(sock)
+        if len(held) == count:
+            break
+    ports = [sock.getsockname()[1] for sock in held]
+    for sock in held:
+        sock.close()
+    return ports
+
+
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    return free_ports(1)[0]
