@@ -92,6 +92,20 @@ def test_lists_are_read_again_by_a_reload(serving, certs, folder):
     let_in(one, certs, "alice")
 
 
+def test_a_list_that_is_put_into_the_folder_counts_without_a_signal(serving, certs, folder):
+    lists = os.path.join(folder, "lists")
+    os.mkdir(lists)
+    shutil.copy(certs.file("clients-root-list.crl"), lists)
+    shutil.copy(certs.file("clients-list-before.crl"), os.path.join(lists, "issuing.crl"))
+    one = serving(client_crl_dir=lists, cert_refresh_interval="1s")
+    let_in(one, certs, "alice-revoked")
+    shutil.copy(certs.file("clients-list.crl"), os.path.join(lists, "new"))
+    os.rename(os.path.join(lists, "new"), os.path.join(lists, "issuing.crl"))
+    one.wait_event("reload.ok")
+    kept_out(one, certs, "alice-revoked")
+    let_in(one, certs, "alice")
+
+
 # Names
 
 @pytest.mark.parametrize("kind, users", [

@@ -203,6 +203,20 @@ def test_groups_are_those_that_are_offered(start, s_server, verified):
     assert fails(bad)["alert_received"] == "handshake_failure"
 
 
+def test_openssl_cnf_says_what_the_settings_do_not(start, server_of, certs, verified, folder):
+    conf = os.path.join(folder, "openssl.cnf")
+    with open(conf, "w", encoding="ascii") as out:
+        out.write("openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = d\n[d]\n"
+                  "MinProtocol = TLSv1.3\nCiphersuites = TLS_AES_128_GCM_SHA256\n")
+    env = {"OPENSSL_CONF": conf}
+    good, old = server_of(certs.server()), server_of(certs.server(version=V12))
+    works(start(route(verified(good.address)), env=env))
+    assert good.wait()[0] == ("TLSv1.3", "TLS_AES_128_GCM_SHA256")
+    assert fails(start(route(verified(old.address)), env=env))["alert_received"] == \
+        "protocol_version"
+    works(start(route(verified(old.address, min_protocol_version="TLSv1.2")), env=env))
+
+
 @pytest.mark.parametrize("words, complaint", [
     ({"min_protocol_version": "TLSv1.1"}, "backend.min_protocol_version: \"TLSv1.1\" is broken"),
     ({"max_protocol_version": "TLSv1.4"}, "backend.max_protocol_version: \"TLSv1.4\" is not one"),
