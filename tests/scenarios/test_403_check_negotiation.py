@@ -10,7 +10,7 @@ from peers.proxy import route
 def scripted(fake, odd):
     """scripted(script, **query): the diagnosis of a server of our own making."""
     def one(script, **query):
-        query = {"sslrootcert": odd.file("odd-ca.pem"), "connect_timeout": 2, **query}
+        query = {"sslrootcert": odd.file("odd-ca.pem"), "connect_timeout": 20, **query}
         return doctor.check(doctor.uri("localhost", fake(script).port, **query))
     return one
 

@@ -20,7 +20,7 @@ def good(odd):
 @pytest.fixture
 def scripted(fake, odd):
     def one(script, host="localhost", **query):
-        query = {"sslrootcert": odd.file("odd-ca.pem"), "connect_timeout": 2, **query}
+        query = {"sslrootcert": odd.file("odd-ca.pem"), "connect_timeout": 20, **query}
         return doctor.check(doctor.uri(host, fake(script).port, **query))
     return one
 

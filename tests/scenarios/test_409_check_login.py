@@ -29,7 +29,7 @@ def scripted(fake, odd):
     def one(login, session=None, words=(), password="sesame", **query):
         server = fake(doctor.server(odd.server("good", "odd-issuing"), login=login,
                                     session=session))
-        query = {"sslrootcert": odd.file("odd-ca.pem"), "connect_timeout": 2, **query}
+        query = {"sslrootcert": odd.file("odd-ca.pem"), "connect_timeout": 20, **query}
         return doctor.check(doctor.uri("localhost", server.port, password=password, **query),
                             *words)
     return one
