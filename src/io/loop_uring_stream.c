@@ -274,9 +274,9 @@ static void sent(struct stream *stream, int result)
 }
 
 /* From here on it waits: the ring gives up on a socket that must not. */
-static void connected(struct stream *stream)
+static void connected(struct stream *stream, int result)
 {
-    int error = stream_socket_connect_error(stream->fd);
+    int error = result < 0 ? -result : stream_socket_connect_error(stream->fd);
 
     if (stream->flags & STREAM_CLOSING)
         return;
@@ -304,7 +304,7 @@ void uring_stream_completed(struct loop_uring *uring, enum uring_tag tag, struct
     switch (tag) {
     case URING_RECEIVED: received(uring, stream, cqe); break;
     case URING_SENT: sent(stream, cqe->res); break;
-    case URING_CONNECTED: connected(stream); break;
+    case URING_CONNECTED: connected(stream, cqe->res); break;
     case URING_CANCELLED: cancelled(stream, cqe->res); break;
     default: break; /* stopped: the receive tells */
     }

@@ -11,11 +11,12 @@
  * Nothing is injected that a kernel could not have answered: a connect() that
  * "was interrupted" goes on, what cannot be closed or shut down is.
  */
+#include "shim.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -23,23 +24,6 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-
-#define EXPORT __attribute__((visibility("default")))
-
-enum call {
-    CALL_ACCEPT,
-    CALL_SOCKET,
-    CALL_CONNECT,
-    CALL_GETSOCKOPT,
-    CALL_SETSOCKOPT,
-    CALL_RECV,
-    CALL_SEND,
-    CALL_SHUTDOWN,
-    CALL_CLOSE,
-    CALL_EPOLL_CTL,
-    CALL_EPOLL_WAIT,
-    CALLS
-};
 
 struct shared {
     uint32_t         seed;
@@ -71,8 +55,7 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-/* 0: let it be; else a number to choose the fault by. */
-static uint64_t fate(enum call call)
+uint64_t fate(enum call call)
 {
     uint64_t number;
 
@@ -85,16 +68,12 @@ static uint64_t fate(enum call call)
     return (number >> 24) | 1u << 31;
 }
 
-static int choose(uint64_t number, const int *errors, size_t count)
+int choose(uint64_t number, const int *errors, size_t count)
 {
     return errors[(number >> 4) % count];
 }
 
-#define CHOOSE(number, ...)                                                                    \
-    choose(number, (const int[]){ __VA_ARGS__ },                                               \
-           sizeof(const int[]){ __VA_ARGS__ } / sizeof(int))
-
-static void be_late(uint64_t number)
+void be_late(uint64_t number)
 {
     struct timespec pause = { 0, (long)(number % 3000) * 1000 };
 
@@ -107,7 +86,7 @@ static int fails(int error)
     return -1;
 }
 
-static void *real(const char *name)
+void *real(const char *name)
 {
     void *found = dlsym(RTLD_NEXT, name);
 
@@ -115,9 +94,6 @@ static void *real(const char *name)
         abort();
     return found;
 }
-
-/* The next definition of the function that this line stands in. */
-#define REAL(name) ((__typeof__(&name))real(#name))
 
 EXPORT int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 {

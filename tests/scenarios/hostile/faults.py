@@ -9,7 +9,10 @@ import subprocess
 from peers.proxy import program
 
 CALLS = ["accept4", "socket", "connect", "getsockopt", "setsockopt", "recv", "send", "shutdown",
-         "close", "epoll_ctl", "epoll_wait"]
+         "close", "epoll_ctl", "epoll_wait", "io_uring_enter", "operation of io_uring"]
+
+# What no proxy does that waits in this loop.
+NEVER = {"epoll": {"io_uring_enter", "operation of io_uring"}, "io_uring": {"recv", "send"}}
 
 
 def library():
