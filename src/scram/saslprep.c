@@ -52,6 +52,23 @@ static bool run(struct runes *runes, bool (*wanted)(const Stringprep_profile *st
                          steps) == STRINGPREP_OK;
 }
 
+/* Unicode's Corrigendum 4: five mappings of Unicode 3.2, which the library has, were wrong, and
+ * PostgreSQL normalises by a later version. */
+static void correct(struct runes *runes)
+{
+    static const struct {
+        uint32_t from, to;
+    } rows[] = {
+        { 0x2f868, 0x36fc }, { 0x2f874, 0x5f53 }, { 0x2f91f, 0x243ab },
+        { 0x2f95f, 0x7aee }, { 0x2f9bf, 0x45d7 },
+    };
+
+    for (size_t i = 0; i < runes->len; i++)
+        for (size_t row = 0; row < sizeof rows / sizeof *rows; row++)
+            if (runes->p[i] == rows[row].from)
+                runes->p[i] = rows[row].to;
+}
+
 /* The prepared text, which free() takes, and its length; NULL where the password is none. */
 static char *prepare(struct bytes password, size_t *len)
 {
@@ -60,8 +77,10 @@ static char *prepare(struct bytes password, size_t *len)
 
     runes.p =
         stringprep_utf8_to_ucs4((const char *)password.p, (ssize_t)password.len, &runes.len);
-    if (runes.p != NULL && run(&runes, is_map) && runes.len > 0 && run(&runes, is_check))
+    if (runes.p != NULL && run(&runes, is_map) && runes.len > 0 && run(&runes, is_check)) {
+        correct(&runes);
         normal.p = stringprep_ucs4_nfkc_normalize(runes.p, (ssize_t)runes.len);
+    }
     while (normal.p != NULL && normal.p[normal.len] != 0)
         normal.len++;
     if (normal.p != NULL)

@@ -7,6 +7,7 @@
  *   - a password of ASCII alone stays as it is, control characters included
  *   - what is not UTF-8, or what RFC 4013 forbids, is taken as the bytes that it is
  *   - what is forbidden is looked for before the characters are normalised, not after
+ *   - five characters are normalised as Unicode corrected them after 3.2
  */
 #ifndef PGTLS_SCRAM_SASLPREP_H
 #define PGTLS_SCRAM_SASLPREP_H

@@ -27,6 +27,7 @@ static void passwords_are_prepared(void **state)
     assert_prepared(BYTES("o\xcc\x88x"), BYTES("\xc3\xb6x")); /* composed */
     assert_prepared(BYTES("\xe2\x84\xa2!"), BYTES("TM!"));
     assert_prepared(BYTES("p\xc3\xa4ss"), BYTES("p\xc3\xa4ss"));
+    assert_prepared(BYTES("\xf0\xaf\xa1\xa8"), BYTES("\xe3\x9b\xbc")); /* U+2F868, corrected */
 }
 
 static void what_may_not_be_is_taken_as_it_is(void **state)

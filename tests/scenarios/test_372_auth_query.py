@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from psycopg import sql
 
 from peers import sasl, stream
 from peers.libpq import client_cert, psql
@@ -175,6 +176,45 @@ def test_in_auto_a_question_that_fails_leaves_the_login_as_it_is(asking, certs, 
     done = login(one, certs, scramdb)
     assert "channel binding check failed" in done.stderr
     assert len(one.wait_count("auth.failed", 2, phase="auth_query")) == 2
+
+
+# What SASLprep maps, normalises, forbids, or does not know; RFC 4013 and PostgreSQL's saslprep.c.
+PASSWORDS = [
+    "plain", "bell\x07", "p\u00e4ss", "o\u0308x", "I\u00adX", "\u00aa", "\u2168", "a\u00a0z", "a\u2003z",
+    "a\u200bz", "a\u3000z", "\u00ad", "bell\x07\u00e4", "\u0627\u0031", "\u0627x\u0627", "\u0627\u0628",
+    "\u0340x", "\u2126", "\ufb01n", "\uff46\uff55ll", "\ufdfa", "\u1e9b\u0323", "\ud55c\uae00", "\u1112\u1161",
+    "\ue000", "\ufffd", "\u0221x", "\U0001f600", "\U0001d400", "\U0002f868", "\U0002f874",
+    "\U0002f91f", "\U0002f95f", "\U0002f9bf", "\U000e0001x", "\u2028x",
+    "\u0e33", "\u0958", "\u03d2\u0301", "x\u034fy", "x\ufe0fy", "\u06ddx", "\u1806x", "\u200ex",
+    "\u05d0\u05d1", "\u05d01", "1\u05d0", "\u0345\u03b1", "\u212b", "\u00bd", "\u3392", "\uffe0",
+]
+
+
+def test_passwords_are_prepared_as_postgresql_prepares_them(start, listener, verified, postgres,
+                                                            folder, certs, scramdb, asked):
+    """A role for each, whose verifier PostgreSQL makes, and a route that logs in as it."""
+    routes = []
+    with postgres.connect(dbname="postgres") as session:
+        session.execute("set password_encryption = 'scram-sha-256'")
+        for number, password in enumerate(PASSWORDS):
+            role = f"prepared{number}"
+            session.execute(f"drop role if exists {role}")
+            session.execute(sql.SQL("create role {} login superuser password {}").format(
+                sql.Identifier(role), sql.Literal(password)))
+            routes.append(route(verified(
+                postgres.address, scram="bridge", auth_query_user=role, auth_query_database=scramdb,
+                auth_query="select rolpassword from pg_catalog.pg_authid where rolname = $1",
+                auth_query_password_file=secret(folder, password + "\n", role)), listener(),
+                name=role))
+    one = start(*routes)
+    wrong = []
+    for password, words in zip(PASSWORDS, routes):
+        port = int(words["listener"]["bind_address"].rpartition(":")[2])
+        with stream.connect_tls(port, certs.client()) as client:
+            knocking = sasl.Login(client, "ann", database=scramdb)
+            if knocking.message().type != "R":
+                wrong.append(password)
+    assert not wrong, one.find("auth.failed")
 
 
 REFUSED = [
