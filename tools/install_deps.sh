@@ -12,7 +12,7 @@ build="gcc g++ libc6-dev make meson ninja-build pkgconf
 demo="$build util-linux postgresql postgresql-client"
 tests="$demo openssl libcmocka-dev binutils procps iproute2 python3 python3-pytest python3-pytest-xdist
        python3-psycopg python3-psycopg2 python3-cryptography testssl.sh sslscan
-       nodejs npm default-jdk-headless libpostgresql-jdbc-java debootstrap strace redis-server
+       nodejs npm default-jdk-headless libpostgresql-jdbc-java debootstrap strace redis-tools
        gnutls-bin libnss3-tools"
 ci="$tests golang-go git clang clang-format libclang-rt-dev llvm"
 
@@ -96,16 +96,6 @@ case " $missing " in
         $as_root cp -p "$conf" "$conf.pgtls"
         $as_root sh -c "echo 'create_main_cluster = false' >>'$conf'"
         undo="$undo; \$as_root mv \"\$conf.pgtls\" \"\$conf\""
-    fi
-    ;;
-esac
-case " $missing " in
-*" redis-server "*)
-    # The same: the tests start their own.
-    policy=/usr/sbin/policy-rc.d
-    if [ ! -e "$policy" ]; then
-        $as_root sh -c "printf '#!/bin/sh\nexit 101\n' >'$policy'; chmod 755 '$policy'"
-        undo="$undo; \$as_root rm -f \"\$policy\""
     fi
     ;;
 esac

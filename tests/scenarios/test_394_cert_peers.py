@@ -7,10 +7,9 @@ import time
 import psycopg
 import pytest
 
-from peers import cert
+from peers import cert, redis
 from peers import postgres as servers
 from peers.libpq import conninfo, psql
-from peers.stream import free_port
 
 JDBC = "/usr/share/java/postgresql.jar"
 HBA = "hostssl all all 127.0.0.1/32 cert clientcert=verify-full\n"
@@ -162,50 +161,28 @@ def test_java_takes_it(folder, template, ca):
         server.stop()
 
 
-class Redis:
-    def __init__(self, folder, ca, db):
-        self.port, self.ca = free_port(), ca
-        self.log = os.path.join(folder, "redis.log")
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", "0", "--tls-port", str(self.port), "--bind", "127.0.0.1",
-             "--tls-cert-file", f"{db}/server.crt", "--tls-key-file", f"{db}/server.key",
-             "--tls-ca-cert-file", ca.path("root", "ca.crt"), "--tls-auth-clients", "yes",
-             "--save", "", "--dir", folder, "--logfile", self.log],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-
-    def ask(self, *words, root="root/ca.crt", client="alice"):
-        shown = [] if client is None else ["--cert", self.ca.path(client, "client.crt"), "--key",
-                                           self.ca.path(client, "client.key")]
-        done = subprocess.run(["redis-cli", "-h", "127.0.0.1", "-p", str(self.port), "--tls",
-                               "--cacert", self.ca.path(root), *shown, *words],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=30, check=False)
-        return done.stdout + done.stderr
-
-    def wait_ready(self):
-        until = time.monotonic() + 30
-        while self.ask("ping") != "PONG\n":
-            assert time.monotonic() < until and self.process.poll() is None, self.ask("ping")
-            time.sleep(0.1)
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(30)
+def ask_redis(server, ca, root="root/ca.crt", client="alice"):
+    shown = [] if client is None else ["--cert", ca.path(client, "client.crt"), "--key",
+                                       ca.path(client, "client.key")]
+    done = subprocess.run(["redis-cli", "-h", "127.0.0.1", "-p", str(server.tls_port), "--tls",
+                           "--cacert", ca.path(root), *shown, "ping"], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=30, check=False)
+    return done.stdout + done.stderr
 
 
 def test_redis_takes_it(folder, ca):
-    db = ca.server()
+    files = Files(ca.server(), ca.path("root", "ca.crt"))
     ca.client("alice")
     cert.good("ca", "--subject", "CN=Other", "--out", ca.path("other"))
-    redis = Redis(folder, ca, db)
+    server = redis.Redis(folder, 0, tls=files)
     try:
-        redis.wait_ready()
-        assert "certificate verify failed" in redis.ask("ping", root="other/ca.crt")
-        assert "PONG" not in redis.ask("ping", client=None)
-        shown = cert.good("show", f"127.0.0.1:{redis.port}", "--via", "tls").out
+        assert ask_redis(server, ca) == "PONG\n"
+        assert "certificate verify failed" in ask_redis(server, ca, root="other/ca.crt")
+        assert "PONG" not in ask_redis(server, ca, client=None)
+        shown = cert.good("show", f"127.0.0.1:{server.tls_port}", "--via", "tls").out
         assert "CN=localhost" in shown and "2 certificates" in shown
     finally:
-        redis.stop()
+        server.stop()
 
 
 @pytest.mark.long
