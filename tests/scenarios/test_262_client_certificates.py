@@ -99,8 +99,8 @@ def test_a_list_that_is_put_into_the_folder_counts_without_a_signal(serving, cer
     shutil.copy(certs.file("clients-list-before.crl"), os.path.join(lists, "issuing.crl"))
     one = serving(client_crl_dir=lists, cert_refresh_interval="1s")
     let_in(one, certs, "alice-revoked")
-    shutil.copy(certs.file("clients-list.crl"), os.path.join(lists, "new"))
-    os.rename(os.path.join(lists, "new"), os.path.join(lists, "issuing.crl"))
+    shutil.copy(certs.file("clients-list.crl"), os.path.join(folder, "new"))
+    os.rename(os.path.join(folder, "new"), os.path.join(lists, "issuing.crl"))     # one change
     one.wait_event("reload.ok")
     kept_out(one, certs, "alice-revoked")
     let_in(one, certs, "alice")
