@@ -12,7 +12,7 @@ set -eu
 
 tree=${PGTLS_TRIXIE:-/var/tmp/pgtls-trixie}
 mirror=${PGTLS_DEBIAN:-http://deb.debian.org/debian}
-packages="postgresql-17 postgresql-client-17 openssl util-linux procps binutils strace
+packages="postgresql-17 postgresql-client-17 openssl util-linux procps binutils strace redis-server
           python3 python3-pytest python3-pytest-xdist python3-psycopg python3-psycopg2
           python3-cryptography sslscan
           gcc g++ libc6-dev meson ninja-build pkgconf
@@ -87,6 +87,8 @@ else
     apt_in "$new" update
 fi
 apt_in "$new" install --no-install-recommends $packages
+# As on this machine: without it localhost is ::1 first, where nobody listens.
+echo '127.0.0.1 localhost' >"$new/etc/hosts"
 chroot "$new" apt-get clean
 echo "$packages" >"$new/complete"
 [ "$new" = "$tree" ] || mv "$new" "$tree"
