@@ -87,8 +87,6 @@ else
     apt_in "$new" update
 fi
 apt_in "$new" install --no-install-recommends $packages
-# As on this machine: without it localhost is ::1 first, where nobody listens.
-echo '127.0.0.1 localhost' >"$new/etc/hosts"
 chroot "$new" apt-get clean
 echo "$packages" >"$new/complete"
 [ "$new" = "$tree" ] || mv "$new" "$tree"

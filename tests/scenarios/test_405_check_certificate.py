@@ -19,7 +19,9 @@ def shown(fake, odd):
 def test_a_good_chain(shown, odd):
     odd.issue("good")
     found = shown("good", "odd-issuing")
-    assert found.ids <= {"handshake.not-post-quantum"} and found.status == 0, found.text
+    # what the TLS libraries and the machine (is localhost ::1 too?) say is not about the chain
+    assert found.ids <= {"handshake.not-post-quantum", "connect.some-dead"}, found.text
+    assert found.status == 0, found.text
     assert len(found.facts("certificate")["chain"]) == 3
     assert found.facts("certificate")["in-order"] == "yes"
     assert [found.facts("verify")[mode] for mode in ("verify-ca", "verify-full")] == ["works"] * 2

@@ -173,9 +173,10 @@ def test_every_finding_of_the_catalogue_is_produced_by_a_test():
 # ---- docs/check.md ----
 
 def essence(text):
-    """Findings and verdict; whether a group is hybrid is for the TLS libraries to say."""
+    """Findings and verdict; whether a group is hybrid is for the TLS libraries to say, and
+    whether localhost is ::1 too for the machine."""
     found = re.findall(r"^        (?:error|warning|info) ([a-z.-]+)", text, re.M)
-    return {"findings": set(found) - {"handshake.not-post-quantum"},
+    return {"findings": set(found) - {"handshake.not-post-quantum", "connect.some-dead"},
             "verdict": text.rstrip().splitlines()[-1]}
 
 
