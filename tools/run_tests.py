@@ -225,18 +225,14 @@ def compiler(name, cc, cxx):
             quick_unit(build)]
 
 
-# `make test` runs the scenarios on the event loop that the program chooses by itself.
-EPOLL = {"PGTLS_EVENT_LOOP": "epoll"}
-
-
-def sanitized(name, flags, *words, more=None):
+def sanitized(name, flags, *words):
     build = os.path.join(SOURCE, f"build-{name}")
     wrapper = disturbed_by_random_addresses() if name == "tsan" else []
     env = {**SANITIZERS, "PGTLS_BUILD": "sanitized"}
     options = [f"-Db_sanitize={flags}", "-Dbuildtype=debugoptimized", "-Db_lundef=false"]
     return [setup(build, *options), compile_(build), quick_unit(build, env=env, wrapper=wrapper),
-            Scenarios(f"quick, {name}" if not words else f"some, {name}", build, *words,
-                      env={**env, **(more or {})}, wrapper=wrapper),
+            Scenarios(f"quick, {name}" if not words else f"some, {name}", build, *words, env=env,
+                      wrapper=wrapper),
             *([] if words else [Zoo(f"quick, {name}", build, env=env)])]
 
 
@@ -244,7 +240,7 @@ def ci():
     build = os.path.join(SOURCE, "build")
     return [Step("format", ["tools/format.sh", "--check"], build),
             *compiler("gcc", "gcc", "g++"), *compiler("clang", "clang", "clang++"),
-            *sanitized("asan", "address,undefined", more=EPOLL),
+            *sanitized("asan", "address,undefined"),
             *sanitized("tsan", "thread", "-m", "thread"),
             # the other steps take io_uring where the machine has it: both loops do all that is quick
             Step("make test, epoll", ["make", "test"], build, count_sum,
