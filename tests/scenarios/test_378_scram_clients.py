@@ -13,11 +13,15 @@ from peers.proxy import route
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = os.path.join(HERE, "..", "matrix", "node", "node_modules")
 JDBC = "/usr/share/java/postgresql.jar"
+TREE = os.environ.get("PGTLS_TRIXIE", "/var/tmp/pgtls-trixie")
+JDBC_13 = TREE + JDBC                   # Debian 13's, run by the java of this machine
 
 needs_node = pytest.mark.skipif(not os.path.isdir(MODULES) or shutil.which("node") is None,
                                 reason="node-postgres is not installed")
 needs_java = pytest.mark.skipif(not os.path.isfile(JDBC) or shutil.which("java") is None,
                                 reason="pgjdbc is not installed")
+needs_java_13 = pytest.mark.skipif(not os.path.isfile(JDBC_13) or shutil.which("java") is None,
+                                   reason="pgjdbc of Debian 13 is not in the tree")
 
 
 @pytest.fixture
@@ -29,6 +33,7 @@ def ports(start, listener, verified, postgres, folder):
               route(verified(postgres.address, scram="auto", auth_file=users), listener(),
                     name="auto"),
               route(verified(postgres.address), listener(), name="passes"),
+              route(verified(postgres.address, scram="strip"), listener("prefer"), name="strips"),
               route(verified(postgres.address), name="clear")]
     start(*routes)
     return {words["name"]: int(words["listener"]["bind_address"].rpartition(":")[2])
@@ -65,6 +70,25 @@ def test_pgjdbc(ports, certs):
         ca = "" if way == "clear" else certs.cert("servers-ca")
         assert said(["java", "-cp", JDBC, os.path.join(HERE, "peers", "ScramLogin.java"),
                      str(ports[way]), ca]) == "scram", way
+
+
+@needs_java_13
+@pytest.mark.long
+@pytest.mark.parametrize("way, binding, verdict", [
+    ("bridge", "disable", "scram"),
+    ("bridge", "prefer", "scram"),
+    ("bridge", "require", "scram"),
+    ("auto", "require", "scram"),
+    ("passes", "disable", "scram"),
+    ("passes", "require", "channel binding check failed"),
+    ("strips", "disable", "scram"),
+    ("strips", "require", "did not offer an authentication method that supports channel binding"),
+])
+def test_pgjdbc_with_channel_binding(ports, certs, way, binding, verdict):
+    """Debian 13's binds to the certificate that it sees: through the bridge the proxy's."""
+    answer = said(["java", "-cp", JDBC_13, os.path.join(HERE, "peers", "ScramLogin.java"),
+                   str(ports[way]), certs.cert("servers-ca"), binding])
+    assert answer == verdict if verdict == "scram" else verdict in answer, answer
 
 
 def test_psycopg(ports, certs):

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: PostgreSQL
-// pgjdbc logs in with SCRAM: PORT ROOTCERT (or "").
+// pgjdbc logs in with SCRAM: PORT ROOTCERT (or "") [CHANNELBINDING].
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.ResultSet;
@@ -14,6 +14,8 @@ class ScramLogin {
         wanted.setProperty("sslmode", words[1].isEmpty() ? "disable" : "verify-full");
         if (!words[1].isEmpty())
             wanted.setProperty("sslrootcert", words[1]);
+        if (words.length > 2)
+            wanted.setProperty("channelBinding", words[2]);
         String url = "jdbc:postgresql://localhost:" + words[0] + "/postgres";
         try (Connection session = DriverManager.getConnection(url, wanted);
                 ResultSet rows = session.createStatement().executeQuery("select current_user")) {
