@@ -15,7 +15,7 @@ import time
 import pytest
 
 from peers import wire
-from peers.proxy import program, route, run, toml
+from peers.proxy import program, program_of_others, route, run, toml
 from peers.stream import connect, free_port
 
 ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
@@ -127,9 +127,8 @@ def test_a_user_that_is_none(folder, postgres_clear, user, word):
 def test_only_root_can_become_the_user(folder, postgres_clear):
     """--check without root still checks everything else."""
     config = write(f"{folder}/pgtls.toml", toml({"user": "daemon"}, [plain(postgres_clear)]))
-    # a copy: the checkout may be in a folder that is only root's
     words = {"user": USER, "group": pwd.getpwnam(USER).pw_gid, "extra_groups": [],
-             "executable": shutil.copy(program(), folder)}
+             "executable": program_of_others(folder)}
     done = check(config, **words)
     assert done.returncode == 0
     assert 'warning: user: only root can become user "daemon"' in done.stderr

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from peers import cert
-from peers.proxy import program
+from peers.proxy import program, program_of_others
 
 
 @pytest.fixture
@@ -134,7 +134,8 @@ def test_who_cannot_keep_the_owner_changes_nothing(ca):
             os.chown(os.path.join(place, name), 1234, 1234)
     os.chown(os.path.join(db, "server.key"), 0, 0)
     before = cert.contents(db), cert.contents(ca.path("int"))
-    done = renew(ca, names=("other",), user=1234, group=1234, extra_groups=[])
+    done = renew(ca, names=("other",), user=1234, group=1234, extra_groups=[],
+                 executable=program_of_others(ca.folder))
     assert done.code == 1 and "cannot be given to uid 0" in done.err, done
     assert before == (cert.contents(db), cert.contents(ca.path("int")))
 

@@ -2,6 +2,7 @@
 """The program under test: written configuration, running process, log as events."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -18,6 +19,11 @@ def program():
     source = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
     places = [os.path.join(source, "build", *more, "pgtls") for more in ((), ("src",), ("src", "cli"))]
     return next((place for place in places if os.path.isfile(place)), places[0])
+
+
+def program_of_others(folder):
+    """A copy that any user may run: the checkout may be in a folder that is only root's."""
+    return shutil.copy(program(), folder)
 
 
 def run(*words, timeout=30, **more):
