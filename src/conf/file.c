@@ -36,12 +36,19 @@ static enum fail read_all(int fd, struct buf *out, struct failure *why)
 
 enum fail conf_file_read(const char *path, struct buf *out, struct failure *why)
 {
-    enum fail rc;
-    int       fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* without O_NONBLOCK the open of a FIFO waits for its writer */
+    int         fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stat st;
+    enum fail   rc;
 
     if (fd < 0)
         return fail_errno(why, errno, "open");
-    rc = read_all(fd, out, why);
+    if (fstat(fd, &st) != 0)
+        rc = fail_errno(why, errno, "stat");
+    else if (!S_ISREG(st.st_mode))
+        rc = fail(why, FAIL_CONFIG, "not a regular file");
+    else
+        rc = read_all(fd, out, why);
     close(fd);
     return rc;
 }

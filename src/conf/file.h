@@ -8,8 +8,9 @@
 #include "base/buf.h"
 #include "base/fail.h"
 
-/* Appends all of `path` to `out`, whose limit is the largest file that is taken.  `why` does
- * not name the file. */
+/* Appends all of `path` to `out`, whose limit is the largest file that is taken.  Does not
+ * wait: what is not a regular file, such as a FIFO, is refused.  `why` does not name the file.
+ */
 enum fail conf_file_read(const char *path, struct buf *out, struct failure *why) WARN_UNUSED;
 
 /*

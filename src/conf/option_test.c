@@ -391,9 +391,24 @@ static void a_file_larger_than_the_limit_is_refused(void **state)
     struct buf     out = BUF_LIMIT(100);
     struct failure why = { 0 };
 
-    assert_int_equal(conf_file_read("/dev/zero", &out, &why), FAIL_LIMIT);
+    assert_int_equal(conf_file_read("/proc/self/exe", &out, &why), FAIL_LIMIT);
     assert_string_equal(why.text, "larger than 100 bytes");
     buf_fini(&out);
+}
+
+static void only_a_regular_file_is_read(void **state)
+{
+    static const char *const others[] = { "/dev/zero", "/dev/null", "/" };
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct buf     out = BUF_LIMIT(100);
+        struct failure why = { 0 };
+
+        assert_int_equal(conf_file_read(others[i], &out, &why), FAIL_CONFIG);
+        assert_string_equal(why.text, "not a regular file");
+        assert_int_equal(buf_bytes(&out).len, 0);
+        buf_fini(&out);
+    }
 }
 
 static void the_reference_tells_all_of_a_row(void **state)
@@ -446,6 +461,7 @@ int main(void)
         cmocka_unit_test(paths_are_seen_from_the_folder_of_the_file),
         cmocka_unit_test(the_folder_of_a_file_is_absolute),
         cmocka_unit_test(a_file_larger_than_the_limit_is_refused),
+        cmocka_unit_test(only_a_regular_file_is_read),
         cmocka_unit_test(the_reference_tells_all_of_a_row),
         cmocka_unit_test(the_sample_sets_what_most_people_need),
     };

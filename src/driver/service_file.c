@@ -5,8 +5,11 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define LINE_MOST 2048
 #define PATH_SIZE 1024
@@ -67,17 +70,40 @@ static enum fail read_lines(struct parameters *to, FILE *in, const char *service
     return rc;
 }
 
-static enum fail read_file(struct parameters *to, const char *path, const char *service,
-                           enum found *found, struct failure *why)
+/* FAIL_NONE with *in NULL where there is no such file. */
+static enum fail open_file(const char *path, FILE **in, struct failure *why)
 {
-    FILE     *in = fopen(path, "re");
-    enum fail rc;
+    /* without O_NONBLOCK the open of a FIFO waits for its writer */
+    int         fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stat st;
+    enum fail   rc;
 
-    *found = NO_FILE;
-    if (in == NULL)
+    *in = NULL;
+    if (fd < 0)
         return errno == ENOENT || errno == ENOTDIR
                    ? FAIL_NONE
                    : fail_errno(why, errno, "could not open %s", path);
+    if (fstat(fd, &st) != 0)
+        rc = fail_errno(why, errno, "could not stat %s", path);
+    else if (!S_ISREG(st.st_mode))
+        rc = fail(why, FAIL_CONFIG, "%s is not a regular file", path);
+    else if ((*in = fdopen(fd, "r")) == NULL)
+        rc = fail_errno(why, errno, "could not open %s", path);
+    else
+        return FAIL_NONE;
+    close(fd);
+    return rc;
+}
+
+static enum fail read_file(struct parameters *to, const char *path, const char *service,
+                           enum found *found, struct failure *why)
+{
+    FILE     *in;
+    enum fail rc = open_file(path, &in, why);
+
+    *found = NO_FILE;
+    if (rc != FAIL_NONE || in == NULL)
+        return rc;
     rc = read_lines(to, in, service, found, why);
     fclose(in);
     if (rc != FAIL_NONE)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static char *dir;
 
@@ -115,6 +116,21 @@ static void services_that_are_not_there_or_broken_are_failures(void **state)
     why = refused("service=c");
     assert_non_null(strstr(why.text, "\"hos\""));
     refused("service=d");
+}
+
+static void a_service_file_that_is_a_fifo_is_refused_at_once(void **state)
+{
+    char           path[512];
+    struct failure why;
+
+    snprintf(path, sizeof path, "%s/services", dir);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    setenv("PGSERVICEFILE", path, 1);
+    alarm(10);
+    why = refused("service=a");
+    alarm(0);
+    assert_non_null(strstr(why.text, path));
+    assert_non_null(strstr(why.text, "not a regular file"));
 }
 
 static void files_of_the_home_directory_are_found(void **state)
@@ -247,6 +263,7 @@ int main(void)
         WITH(nothing_said_is_verify_full_with_the_systems_store),
         WITH(the_string_wins_over_the_service_and_that_over_the_environment),
         WITH(services_that_are_not_there_or_broken_are_failures),
+        WITH(a_service_file_that_is_a_fifo_is_refused_at_once),
         WITH(files_of_the_home_directory_are_found),
         WITH(combinations_that_cannot_be_are_failures),
         WITH(redis_takes_nothing_of_postgresqls),

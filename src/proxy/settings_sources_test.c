@@ -237,6 +237,26 @@ static void included_routes_follow_in_the_order_of_file_names(void **state)
     place_fini(&place);
 }
 
+static void a_fifo_is_no_file_to_include(void **state)
+{
+    struct place         place;
+    struct conf_problems problems = { 0 };
+    const char          *file;
+
+    place_init(&place);
+    file = put_file(&place, "a.inc", "");
+    unlink(file);
+    assert_int_equal(mkfifo(file, 0600), 0);
+    file = put_file(&place, "main.toml",
+                    "include = [\"*.inc\"]\n" ROUTE("x", "127.0.0.1:1") PLAIN_BACKEND);
+    alarm(10);
+    assert_null(load(file, NULL, 0, &problems));
+    alarm(0);
+    assert_told(&problems, place.folder, "a.inc: cannot be read: not a regular file\n");
+    conf_problems_fini(&problems);
+    place_fini(&place);
+}
+
 static void problems_of_included_files_name_them(void **state)
 {
     struct place         place;
@@ -497,6 +517,7 @@ int main(void)
         cmocka_unit_test(a_bad_default_is_told_once_for_all_routes),
         cmocka_unit_test(included_routes_follow_in_the_order_of_file_names),
         cmocka_unit_test(problems_of_included_files_name_them),
+        cmocka_unit_test(a_fifo_is_no_file_to_include),
         cmocka_unit_test(a_folder_with_the_signs_of_a_pattern_is_none),
         cmocka_unit_test(what_is_set_wins_over_the_file),
         cmocka_unit_test(text_needs_no_quotes),

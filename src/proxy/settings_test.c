@@ -584,7 +584,7 @@ static void a_file_that_cannot_be_read_is_told(void **state)
     conf_problems_fini(&problems);
 
     assert_null(settings_load(&(struct settings_source){ .file = "/" }, &problems));
-    assert_string_equal(problems.items[0].text, "/: cannot be read: read: Is a directory");
+    assert_string_equal(problems.items[0].text, "/: cannot be read: not a regular file");
     conf_problems_fini(&problems);
 }
 

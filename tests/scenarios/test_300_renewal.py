@@ -15,7 +15,7 @@ import pytest
 
 from peers import cert, wire
 from peers.installed import Files, served, wait_served
-from peers.proxy import program, route, toml
+from peers.proxy import program, route, run, toml
 from peers.stream import connect, connect_tls
 
 INTERVAL = "1s"
@@ -208,6 +208,36 @@ def test_a_map_that_changes_counts(start, certs, files, postgres_clear):
         out.write("m alice alice\n")
     proxy.wait_event("reload.ok", cause="files")
     assert not comes_in(proxy, certs, "alice", "bob") and comes_in(proxy, certs, "alice")
+
+
+def put_fifo(path):
+    os.mkfifo(path + ".new", 0o644)
+    os.rename(path + ".new", path)
+
+
+def test_a_fifo_is_refused_and_nothing_waits_for_its_writer(start, certs, files, postgres_clear):
+    ident = os.path.join(files.folder, "ident")
+    with open(ident, "w", encoding="ascii") as out:
+        out.write("m alice alice\n")
+    proxy = start(route({"address": postgres_clear.address},
+                        files.listener(sslmode="verify-full", client_ca=certs.cert("clients-ca"),
+                                       ident_file=ident, ident_map="m")))
+    put_fifo(ident)
+    reason = wait_failed(proxy)["reason"]
+    assert "listener.ident_file" in reason and f"{ident}: not a regular file" in reason
+    assert comes_in(proxy, certs, "alice")
+    done = run("proxy", "-c", proxy.config, "--check", timeout=10)
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    for word in ("listener.ident_file", f"{ident}: not a regular file"):
+        assert word in done.stderr, (word, done.stderr)
+
+    put_fifo(proxy.config)
+    proxy.signal(signal.SIGHUP)
+    reason = proxy.wait_event("reload.failed", cause="signal")["reason"]
+    assert f"{proxy.config}: cannot be read: not a regular file" in reason
+    assert comes_in(proxy, certs, "alice")
+    proxy.signal(signal.SIGTERM)
+    assert proxy.wait_exit(10) == 0
 
 
 def test_a_new_authority_is_asked_of_the_server(start, certs, files, fake, postgres):
