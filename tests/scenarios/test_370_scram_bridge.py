@@ -299,7 +299,8 @@ def test_a_server_that_lies_gets_no_proof_and_the_client_an_error(start, fake, c
         login = sasl.Login(client)
         login.offered()
         refused(login.first(), "08P01")
-    assert server.wait() == [b""]
+    # an end; a reset where the proxy left some of the lie unread
+    assert [end for end in server.wait() if end != b"" and not isinstance(end, ConnectionResetError)] == []
     assert one.wait_event("backend.connect.failed")["phase"] == "login"
 
 
