@@ -5,7 +5,10 @@
  */
 #include "proxy/conversation_state.h"
 
+#include "pg/startup.h"
+
 #include <stdio.h>
+#include <string.h>
 
 #define SHOWN 64
 
@@ -87,7 +90,12 @@ bool certificate_check(struct conversation *c)
     if (facts == NULL || !facts->peer_presented)
         return refuse(c, "connection requires a valid client certificate",
                       "set sslcert and sslkey at the client", &why);
-    if (mode == SSLMODE_VERIFY_CA || name_suffices(c, &why))
+    if (mode == SSLMODE_VERIFY_CA)
+        return true;
+    if (strlen(c->user) > PG_LONGEST_NAME)
+        return refuse(c, "the user name is longer than 63 bytes",
+                      "the server would cut it, and let in another user", &why);
+    if (name_suffices(c, &why))
         return true;
     return refuse(c, "the name in the client certificate is not the user name",
                   c->route->map == NULL ? "log in as the user that the certificate is for"

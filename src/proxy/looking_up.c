@@ -5,7 +5,10 @@
  */
 #include "proxy/conversation_state.h"
 
+#include "pg/startup.h"
+
 #include <stdlib.h>
+#include <string.h>
 
 static const struct backend_settings *backend_settings(const struct conversation *c)
 {
@@ -40,6 +43,7 @@ void looking_up_decide(struct conversation *c)
     const struct scram_verifier *verifier;
 
     if (backend_settings(c)->auth_query == NULL || !would_bridge(c) ||
+        strlen(c->user) > PG_LONGEST_NAME || /* nobody; and not to be remembered */
         (users != NULL && userlist_find(users, c->user) != NULL))
         return;
     if (cache != NULL && verifier_cache_find(cache, c->user, now_us(c), &verifier))

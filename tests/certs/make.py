@@ -53,6 +53,7 @@ LEAVES = [
     ("proxy", "proxies", "/O=pgtls/CN=proxy", None, "clientAuth", {}),
     ("alice", "clients", "/CN=alice", None, "clientAuth", {}),
     ("bob", "clients", "/CN=bob", None, "clientAuth", {}),
+    ("long-name", "clients", "/CN=" + "a" * 63 + "x", None, "clientAuth", {}),
     ("wild", "clients", "/CN=*", None, "clientAuth", {}),
     ("long-subject", "clients", "/O=Some \"quoted\" = name/CN=alice", None, "clientAuth", {}),
     ("alice-names", "clients", "/O=pgtls tests/OU=People/CN=Alice", ALICE, "clientAuth", {}),

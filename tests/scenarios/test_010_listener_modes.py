@@ -109,6 +109,14 @@ def test_verify_full_refuses_another_s_name_with_28000(proxy, certs):
     assert "bob" in str(failed) and "alice" in str(failed)
 
 
+def test_verify_full_refuses_a_name_that_the_server_would_cut(proxy, certs):
+    """PostgreSQL lets a user of 64 bytes in as that of the first 63."""
+    one = proxy("verify-full")
+    done = psql(one.port, user="a" * 63 + "x", **client_cert(certs, "long-name"))
+    assert done.returncode == 2 and "the user name is longer than 63 bytes" in done.stderr
+    assert one.wait_event("auth.failed")["reason"] == "the user name is longer than 63 bytes"
+
+
 def test_verify_full_knows_no_wildcards(proxy, certs):
     done = psql(proxy("verify-full").port, user="alice", **client_cert(certs, "wild"))
     assert done.returncode == 2
