@@ -125,8 +125,12 @@ static enum login_verdict on_ready(struct login *login, struct bytes message, st
     return LOGIN_READY;
 }
 
+/* An ErrorResponse ends a login.  A client may have hung up at it; that a server goes on all
+ * the same must not make a session, of which less than was demanded would be known. */
 static enum login_verdict on_message(struct login *login, struct bytes message, struct buf *out)
 {
+    if (login->has_error && message.p[0] != 'E')
+        return broken(login, "it went on with a login behind an error");
     switch (message.p[0]) {
     case 'R': return on_authentication(login, message, out);
     case 'E': return on_error(login, message, out);

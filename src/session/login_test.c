@@ -228,6 +228,25 @@ static void only_the_first_refusal_gets_a_hint(void **state)
     run_fini(&run);
 }
 
+static void nobody_is_let_in_behind_an_error(void **state)
+{
+    static const struct bytes then[] = { BYTES_INIT("R\0\0\0\x08\0\0\0\0"),
+                                         BYTES_INIT("R\0\0\0\x08\0\0\0\3"),
+                                         BYTES_INIT("Z\0\0\0\5I") };
+
+    for (size_t i = 0; i < sizeof then / sizeof then[0]; i++) {
+        struct run run;
+
+        run_init(&run, &tls_to_tls);
+        run_feed(&run, BYTES(BAD_PASSWORD));
+        run_feed(&run, then[i]);
+        assert_int_equal(run.verdict, LOGIN_BROKEN);
+        assert_int_equal(run.out.len, BYTES(BAD_PASSWORD).len);
+        assert_false(run.login.authenticated);
+        run_fini(&run);
+    }
+}
+
 static void the_last_error_is_kept_escaped(void **state)
 {
     struct run run;
@@ -330,26 +349,34 @@ static void a_key_of_an_odd_length_passes_but_is_none(void **state)
     run_fini(&run);
 }
 
-static void without_memory_or_room_the_login_is_broken(void **state)
+/* With the n-th allocation failing, for each n. */
+static void starve(struct bytes in, enum login_verdict fed)
 {
-    struct bytes in = BYTES(SASL_BOTH CONTINUE REFUSAL WELCOME);
-    struct run   run;
-
     for (unsigned n = 1; n < 100; n++) {
-        bool failed_one;
+        struct run run;
+        bool       failed_one;
 
         run_init(&run, &tls_to_tls);
         alloc_fail_at(n);
         for (size_t i = 0; i < in.len; i++)
             run_feed(&run, bytes_of(in.p + i, 1));
         failed_one = alloc_has_failed();
-        assert_int_equal(run.verdict, failed_one ? LOGIN_BROKEN : LOGIN_READY);
+        assert_int_equal(run.verdict, failed_one ? LOGIN_BROKEN : fed);
         if (failed_one)
             assert_string_equal(run.login.broken, "out of memory");
         run_fini(&run);
         if (!failed_one)
             break;
     }
+}
+
+static void without_memory_or_room_the_login_is_broken(void **state)
+{
+    struct bytes in = BYTES(SASL_BOTH CONTINUE FINAL WELCOME);
+    struct run   run;
+
+    starve(in, LOGIN_READY);
+    starve(BYTES(SASL_BOTH CONTINUE REFUSAL), LOGIN_WANT_MORE);
 
     run_init(&run, &tls_to_tls);
     run.out.limit_bytes = 20;
@@ -367,6 +394,7 @@ int main(void)
         cmocka_unit_test(whether_plus_was_taken_out_is_kept),
         cmocka_unit_test(a_binding_refusal_gets_a_hint_however_it_is_cut),
         cmocka_unit_test(only_the_first_refusal_gets_a_hint),
+        cmocka_unit_test(nobody_is_let_in_behind_an_error),
         cmocka_unit_test(the_last_error_is_kept_escaped),
         cmocka_unit_test(the_longest_message_that_is_held_is_64_KiB),
         cmocka_unit_test(a_longer_error_passes_unseen),

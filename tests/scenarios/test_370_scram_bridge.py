@@ -289,6 +289,20 @@ LIES = [
 ]
 
 
+def test_nobody_is_let_in_behind_an_error_of_the_server(start, fake, certs, listener, verified,
+                                                        users):
+    lie = wire.error_response("28000", "no") + wire.AUTHENTICATION_OK + wire.READY
+    server = lying(fake, certs, lambda first: lie)
+    one = start(route(verified(f"127.0.0.1:{server.port}", scram="bridge", auth_file=users,
+                               verify_name="localhost"), listener()))
+    with secured(one, certs) as client:
+        login = sasl.Login(client)
+        login.offered()
+        refused(login.first(), "28000")
+        assert "R" not in [later.type for later in wire.messages_of(client.rest())[0]]
+    assert one.end()["reason"] != "client_closed" and not one.find("auth.ok")
+
+
 @pytest.mark.parametrize("answer", [row[1] for row in LIES], ids=[row[0] for row in LIES])
 def test_a_server_that_lies_gets_no_proof_and_the_client_an_error(start, fake, certs, listener,
                                                                   verified, users, answer):
