@@ -117,11 +117,18 @@ static enum auth_query_verdict begin_scram(struct auth_query *query, struct byte
     return rc == FAIL_NONE ? go_on(query, AUTH_QUERY_SASL_FIRST) : AUTH_QUERY_FAILED;
 }
 
+/* The worker stands still meanwhile, and the server has not proved itself yet. */
+enum { ITERATIONS_AT_ONCE = 100000 };
+
 static enum fail need_keys(struct auth_query *query)
 {
     struct auth_query_keys *keys = query->options.keys;
     enum fail               rc;
 
+    if (query->scram.stretch.iterations > ITERATIONS_AT_ONCE)
+        return fail(&query->why, FAIL_PROTOCOL,
+                    "the server asks auth_query_user for more than %d SCRAM iterations",
+                    ITERATIONS_AT_ONCE);
     if (keys->are_known && scram_stretch_equal(&keys->stretch, &query->scram.stretch))
         return FAIL_NONE;
     rc = scram_keys_make(&keys->keys, query->options.password, &query->scram.stretch,

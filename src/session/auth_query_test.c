@@ -218,6 +218,36 @@ static void the_role_logs_in_with_scram_and_the_server_must_prove_itself(void **
     assert_int_equal(login(true), AUTH_QUERY_FAILED);
 }
 
+/* A count that a verifier may have, and a worker that nobody has proved himself to may not be
+ * made to stand still for. */
+static void too_many_iterations_are_refused_before_they_are_made(void **state)
+{
+    const struct scram_stretch stretch = { 100001, 4, "salt" };
+    struct auth_query          query;
+    struct scram_server        server;
+    struct sasl_initial        initial;
+    struct buf out = BUF_LIMIT(2000), text = BUF_LIMIT(2000), message = BUF_LIMIT(2000);
+
+    scram_server_init(&server, &(struct scram_server_options){ .offers_plus = true,
+                                                               .hash = options.server_hash });
+    auth_query_init(&query, &options);
+    sasl_write_list(&message, true);
+    assert_int_equal(feed(&query, buf_bytes(&message), &out), AUTH_QUERY_WANT_MORE);
+    assert_true(sasl_read_initial(&initial, buf_bytes(&out)));
+    assert_int_equal(scram_server_read_first(&server, initial.mechanism, initial.body),
+                     SCRAM_GOES_ON);
+    buf_clear(&message);
+    assert_int_equal(scram_server_first(&server, &stretch, &text, NULL), FAIL_NONE);
+    auth_write(&message, AUTH_SASL_CONTINUE, buf_bytes(&text));
+    assert_int_equal(feed(&query, buf_bytes(&message), &out), AUTH_QUERY_FAILED);
+    assert_non_null(strstr(query.why.text, "100000"));
+    scram_server_fini(&server);
+    auth_query_fini(&query);
+    buf_fini(&out);
+    buf_fini(&text);
+    buf_fini(&message);
+}
+
 static void without_memory_it_fails(void **state)
 {
     struct auth_query query;
@@ -240,6 +270,7 @@ int main(void)
         cmocka_unit_test(other_answers_are_failures),
         cmocka_unit_test(weaker_logins_get_no_password),
         cmocka_unit_test(the_role_logs_in_with_scram_and_the_server_must_prove_itself),
+        cmocka_unit_test(too_many_iterations_are_refused_before_they_are_made),
         cmocka_unit_test(without_memory_it_fails),
     };
 

@@ -19,7 +19,8 @@ static bool fill_record(struct tls_held *held, struct bytes bytes)
     if (!tls_held_header(held, &bytes) || bytes.len == 0)
         return true;
     whole = TLS_HEADER_BYTES + bytes_u16(held->header + 3);
-    return whole <= TLS_LONGEST_RECORD && TLS_HEADER_BYTES + bytes.len < whole &&
+    return memcmp(held->header, "\x17\x03\x03", 3) == 0 && whole <= TLS_LONGEST_RECORD &&
+           whole > TLS_HEADER_BYTES + TLS_TAG_BYTES && TLS_HEADER_BYTES + bytes.len < whole &&
            !tls_held_record(held, &bytes) && held->memory != NULL;
 }
 
