@@ -49,3 +49,10 @@ void secret_wipe(void *memory, size_t len)
 {
     explicit_bzero(memory, len);
 }
+
+void secret_wipe_buf(struct buf *buf)
+{
+    if (buf->memory != NULL)
+        secret_wipe(buf->memory, buf->capacity);
+    buf_fini(buf);
+}

@@ -8,6 +8,7 @@
 #ifndef PGTLS_BASE_SECRET_H
 #define PGTLS_BASE_SECRET_H
 
+#include "base/buf.h"
 #include "base/bytes.h"
 #include "base/fail.h"
 
@@ -47,5 +48,8 @@ static inline struct bytes secret_bytes(const struct secret *secret)
 
 /* Wipes memory that is not a struct secret; no compiler leaves it out. */
 void secret_wipe(void *memory, size_t len);
+
+/* buf_fini() of one that held something secret. */
+void secret_wipe_buf(struct buf *buf);
 
 #endif

@@ -11,9 +11,7 @@ void collector_init(struct collector *collector, size_t limit_bytes)
 
 void collector_fini(struct collector *collector)
 {
-    if (collector->held.memory != NULL)
-        secret_wipe(collector->held.memory, collector->held.capacity);
-    buf_fini(&collector->held);
+    secret_wipe_buf(&collector->held);
 }
 
 static enum collected hold(struct collector *collector, struct bytes *in, size_t n)

@@ -279,14 +279,7 @@ void conversation_stop(struct conversation *c)
 
 static void free_conversation(struct conversation *c)
 {
-    if (c->approach != NULL) {
-        login_fini(&c->approach->login);
-        bridging_stop(c->approach);
-        looking_up_stop(c->approach);
-        buf_fini(&c->approach->pending);
-        buf_fini(&c->approach->held);
-    }
-    slab_give(c->approach);
+    approach_free(c->approach);
     free(c->user);
     free(c->database);
     slab_give(c);

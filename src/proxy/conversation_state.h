@@ -192,6 +192,9 @@ const char *cancelling_choose(struct conversation *c);
 /* Of a broadcast: goes on to the next backend; false behind the last. */
 bool cancelling_next_backend(struct conversation *c);
 
+/* approach.c: gives it back to its slab, wiped: verifier, cancel key, what the client said */
+void approach_free(struct approach *approach); /* NULL is fine */
+
 /* arrival.c */
 extern const struct pump_events arrival_events; /* of the client's pump, for its whole life */
 void                            arrival_timed_out(struct conversation *c);

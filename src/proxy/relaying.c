@@ -2,10 +2,6 @@
 /* A conversation after its login: bytes both ways, and how it ends. */
 #include "proxy/conversation_state.h"
 
-#include "base/secret.h"
-
-#include <stdlib.h>
-
 /* How long a client may go on sending after its server sent the end of file. */
 #define HALF_CLOSED_US (5 * 1000000u)
 
@@ -28,18 +24,10 @@ static void shut_down(struct conversation *c)
 
 void relaying_start(struct conversation *c, struct bytes behind)
 {
-    struct approach *a = c->approach;
-
-    relay_logged_in(&c->relay, a->login.status);
+    relay_logged_in(&c->relay, c->approach->login.status);
     leg_forget_peer(&c->client.leg);
     leg_forget_peer(&c->backend.leg);
-    login_fini(&a->login);
-    bridging_stop(a);
-    looking_up_stop(a);
-    secret_wipe(&a->verifier, sizeof a->verifier);
-    buf_fini(&a->pending);
-    buf_fini(&a->held);
-    slab_give(a);
+    approach_free(c->approach);
     c->approach = NULL;
     c->active_us = c->ready_us;
     conversation_move(c, CONVERSATION_RELAYING);

@@ -44,7 +44,7 @@ void bridge_fini(struct bridge *bridge)
     scram_client_fini(&bridge->server_side);
     collector_fini(&bridge->from_server);
     collector_fini(&bridge->from_client);
-    buf_fini(&bridge->waiting);
+    secret_wipe_buf(&bridge->waiting);
     secret_wipe(bridge, sizeof *bridge);
 }
 

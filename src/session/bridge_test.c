@@ -460,6 +460,34 @@ static void what_the_client_sends_too_early_waits_and_has_a_limit(void **state)
     scene_fini(&s);
 }
 
+static const uint8_t *watched;
+static size_t         watched_len;
+static bool           watched_was_wiped;
+
+static void look_at_freed(void *memory)
+{
+    if (memory == NULL || memory != watched)
+        return;
+    watched_was_wiped = true;
+    for (size_t i = 0; i < watched_len; i++)
+        watched_was_wiped &= watched[i] == 0;
+}
+
+static void what_waited_is_wiped(void **state)
+{
+    struct scene s;
+
+    scene_init(&s, &(struct cast){ .flag = SCRAM_BOUND });
+    client_says(&s, BYTES("p\0\0\0\x0bsesame\0"));
+    assert_int_equal(bridge_waiting(&s.bridge).len, 12);
+    watched = s.bridge.waiting.memory;
+    watched_len = s.bridge.waiting.capacity;
+    alloc_before_free = look_at_freed;
+    scene_fini(&s);
+    alloc_before_free = NULL;
+    assert_true(watched_was_wiped);
+}
+
 static void other_messages_of_the_client_are_refused(void **state)
 {
     static const struct bytes bad[] = {
@@ -545,6 +573,7 @@ int main(void)
         cmocka_unit_test(what_is_not_scram_passes_or_is_refused),
         cmocka_unit_test(an_empty_challenge_is_given_to_who_wants_one),
         cmocka_unit_test(what_the_client_sends_too_early_waits_and_has_a_limit),
+        cmocka_unit_test(what_waited_is_wiped),
         cmocka_unit_test(other_messages_of_the_client_are_refused),
         cmocka_unit_test(cuts_change_nothing),
         cmocka_unit_test(without_memory_it_is_broken),
