@@ -81,7 +81,7 @@ static enum fail read_target(struct parameters *parameters, struct check_argumen
 {
     enum fail rc = uri_read(parameters, arguments->uri, why);
 
-    uri_hide_password(arguments->uri);
+    uri_hide_secrets(arguments->uri);
     if (rc == FAIL_NONE && arguments->asks_for_password)
         rc = ask_for_password(parameters, why);
     return rc != FAIL_NONE ? rc : sources_fill(parameters, why);

@@ -175,8 +175,9 @@ enum fail parameters_set(struct parameters *parameters, enum parameter parameter
     return FAIL_NONE;
 }
 
+/* In a connection string the name may be a piece of a password, for want of a quote. */
 static enum fail refuse_name(enum parameters_protocol protocol, struct bytes name,
-                             struct failure *why)
+                             enum parameter_source source, struct failure *why)
 {
     const char *names[PARAMETER_COUNT + 1];
     size_t      count = 0;
@@ -191,6 +192,8 @@ static enum fail refuse_name(enum parameters_protocol protocol, struct bytes nam
     near = text_nearest(shown, names);
     if (near != NULL)
         fail_hint(why, "did you mean \"%s\"?", near);
+    if (source == SOURCE_STRING)
+        return fail(why, FAIL_CONFIG, "no connection parameter has this name");
     return fail(why, FAIL_CONFIG, "there is no connection parameter \"%s\"", shown);
 }
 
@@ -201,6 +204,6 @@ enum fail parameters_set_by_name(struct parameters *parameters, struct bytes nam
     enum parameter parameter = parameter_find(parameters->protocol, name);
 
     if (parameter == PARAMETER_COUNT)
-        return refuse_name(parameters->protocol, name, why);
+        return refuse_name(parameters->protocol, name, source, why);
     return parameters_set(parameters, parameter, value, source, why);
 }

@@ -100,7 +100,8 @@ enum fail parameters_set(struct parameters *parameters, enum parameter parameter
                          struct bytes value, enum parameter_source source,
                          struct failure *why) WARN_UNUSED;
 
-/* The same by name: an unknown one is a failure with the nearest name as its hint. */
+/* The same by name: an unknown one is a failure with the nearest name as its hint.  It is not
+ * repeated where the source is a connection string. */
 enum fail parameters_set_by_name(struct parameters *parameters, struct bytes name,
                                  struct bytes value, enum parameter_source source,
                                  struct failure *why) WARN_UNUSED;

@@ -3,7 +3,6 @@
 
 #include "base/buf.h"
 #include "base/secret.h"
-#include "base/text.h"
 
 #include <ctype.h>
 #include <strings.h>
@@ -21,6 +20,9 @@ static const struct scheme {
     { BYTES_INIT("redis://"), PARAMETERS_REDIS, "disable" },
 };
 
+static const char forms[] = "write postgresql://USER:PASSWORD@HOST/DATABASE, or "
+                            "host=HOST dbname=DATABASE password='A PASSWORD WITH SPACES'";
+
 static const struct scheme *find_scheme(const char *text)
 {
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
@@ -28,6 +30,13 @@ static const struct scheme *find_scheme(const char *text)
             return &schemes[i];
     }
     return NULL;
+}
+
+/* Where it went wrong, counted from 1: the text itself may be a part of a password. */
+static void say_where(struct failure *why, const char *text, const uint8_t *at)
+{
+    fail_context(why, "byte %zu of the connection string",
+                 (size_t)(at - (const uint8_t *)text) + 1);
 }
 
 /* ---- parts of a URI ---- */
@@ -62,13 +71,6 @@ static enum fail decode(struct buf *out, struct bytes part, struct failure *why)
     return buf_ok(out) ? FAIL_NONE : fail(why, FAIL_CONFIG, "a value is too long");
 }
 
-static void wipe(struct buf *value)
-{
-    if (value->memory != NULL)
-        secret_wipe(value->memory, value->capacity);
-    buf_fini(value);
-}
-
 /* Nothing is said by an empty part. */
 static enum fail set_part(struct parameters *to, enum parameter parameter, struct bytes part,
                           struct failure *why)
@@ -81,7 +83,7 @@ static enum fail set_part(struct parameters *to, enum parameter parameter, struc
     rc = decode(&value, part, why);
     if (rc == FAIL_NONE)
         rc = parameters_set(to, parameter, buf_bytes(&value), SOURCE_STRING, why);
-    wipe(&value);
+    secret_wipe_buf(&value);
     return rc;
 }
 
@@ -185,18 +187,23 @@ static enum fail read_pair(struct parameters *to, struct bytes pair, struct fail
         rc = parameters_set(to, PARAMETER_SSLMODE, BYTES("require"), SOURCE_STRING, why);
     else if (rc == FAIL_NONE)
         rc = parameters_set_by_name(to, name, buf_bytes(&value), SOURCE_STRING, why);
-    wipe(&value);
+    secret_wipe_buf(&value);
     return rc;
 }
 
-static enum fail read_query(struct parameters *to, struct bytes *rest, struct failure *why)
+static enum fail read_query(struct parameters *to, struct bytes *rest, const char *text,
+                            struct failure *why)
 {
     enum fail rc = FAIL_NONE;
 
     if (next_is(rest, '?'))
         bytes_skip(rest, 1);
     while (rc == FAIL_NONE && rest->len > 0) {
-        rc = read_pair(to, take_until(rest, "&"), why);
+        struct bytes pair = take_until(rest, "&");
+
+        rc = read_pair(to, pair, why);
+        if (rc == FAIL_CONFIG)
+            say_where(why, text, pair.p);
         bytes_skip(rest, 1);
     }
     return rc;
@@ -220,7 +227,7 @@ static enum fail read_uri(struct parameters *to, const struct scheme *scheme, co
         bytes_skip(&rest, 1);
         rc = set_part(to, PARAMETER_DBNAME, take_until(&rest, "?"), why);
     }
-    return rc != FAIL_NONE ? rc : read_query(to, &rest, why);
+    return rc != FAIL_NONE ? rc : read_query(to, &rest, text, why);
 }
 
 /* ---- key=value ---- */
@@ -251,7 +258,7 @@ static enum fail take_value(struct buf *value, struct bytes *rest, struct failur
         bytes_skip(rest, 1);
     }
     if (quoted && rest->len == 0)
-        return fail(why, FAIL_CONFIG, "a quoted value in the connection string does not end");
+        return fail(why, FAIL_CONFIG, "a quoted value does not end");
     if (quoted)
         bytes_skip(rest, 1);
     return buf_ok(value) ? FAIL_NONE : fail(why, FAIL_CONFIG, "a value is too long");
@@ -268,18 +275,17 @@ static enum fail read_words(struct parameters *to, const char *text, struct fail
 
         skip_spaces(&rest);
         if (!next_is(&rest, '=')) {
-            char shown[64];
-
-            text_escape(shown, sizeof shown, name);
-            return fail(why, FAIL_CONFIG,
-                        "\"=\" is missing behind \"%s\" in the connection string", shown);
+            rc = fail(why, FAIL_CONFIG, "\"=\" is missing behind the word that begins here");
+        } else {
+            bytes_skip(&rest, 1);
+            skip_spaces(&rest);
+            rc = take_value(&value, &rest, why);
         }
-        bytes_skip(&rest, 1);
-        skip_spaces(&rest);
-        rc = take_value(&value, &rest, why);
         if (rc == FAIL_NONE)
             rc = parameters_set_by_name(to, name, buf_bytes(&value), SOURCE_STRING, why);
-        wipe(&value);
+        if (rc == FAIL_CONFIG)
+            say_where(why, text, name.p);
+        secret_wipe_buf(&value);
     }
     return rc;
 }
@@ -296,8 +302,8 @@ enum fail uri_read(struct parameters *parameters, const char *text, struct failu
         return fail(why, FAIL_CONFIG, "the scheme of the URI is not known");
     }
     rc = read_words(parameters, text, why);
-    if (rc != FAIL_NONE && strchr(text, '=') == NULL)
-        fail_hint(why, "write postgresql://HOST/DATABASE, or host=HOST dbname=DATABASE");
+    if (rc == FAIL_CONFIG)
+        fail_hint(why, "%s", forms);
     return rc;
 }
 
@@ -309,39 +315,47 @@ static void cross_out(char *from, const char *to)
         *from++ = 'x';
 }
 
-/* The value of "password" behind every place where the word stands before an equals sign. */
-static void hide_words(char *text)
+static bool ends_value(char c, bool is_uri, char quote)
 {
-    char *at = text;
+    return quote != '\0' ? c == quote : is_uri ? c == '&' : is_space((uint8_t)c);
+}
 
-    while ((at = strstr(at, "password")) != NULL) {
-        char *value = at + strlen("password");
-        char  end;
+/* The value behind every place where the name stands before an equals sign. */
+static void hide_value(char *text, const char *name, bool is_uri)
+{
+    static const char spaces[] = " \t\n\r\f\v";
+    char             *at = text;
+
+    while ((at = strstr(at, name)) != NULL) {
+        char *value = at + strlen(name);
+        char  quote;
 
         at = value;
-        value += strspn(value, " \t");
+        value += strspn(value, spaces);
         if (*value != '=')
             continue;
-        value += 1 + strspn(value + 1, " \t");
-        end = *value == '\'' ? '\'' : '\0';
-        at = value + (end != '\0' ? 1 : 0);
-        while (*at != '\0' && (end != '\0' ? *at != end : *at != '&' && *at != ' ')) {
-            if (*at == '\\' && at[1] != '\0')
+        value += 1 + (is_uri ? 0 : strspn(value + 1, spaces));
+        quote = *value == '\'' && !is_uri ? '\'' : '\0';
+        at = value + (quote != '\0' ? 1 : 0);
+        while (*at != '\0' && !ends_value(*at, is_uri, quote)) {
+            if (*at == '\\' && at[1] != '\0' && !is_uri)
                 *at++ = 'x';
             *at++ = 'x';
         }
     }
 }
 
-void uri_hide_password(char *text)
+void uri_hide_secrets(char *text)
 {
-    const struct scheme *scheme = find_scheme(text);
-    char                *from = scheme != NULL ? text + scheme->prefix.len : text;
-    size_t               len = scheme != NULL ? strcspn(from, "?") : 0;
-    char                *colon = memchr(from, ':', len);
-    char                *at = memrchr(from, '@', len);
+    static const char *const names[] = { "password", "scram_client_key", "scram_server_key" };
+    const struct scheme     *scheme = find_scheme(text);
+    char                    *from = scheme != NULL ? text + scheme->prefix.len : text;
+    size_t                   len = scheme != NULL ? strcspn(from, "?") : 0;
+    char                    *colon = memchr(from, ':', len);
+    char                    *at = memrchr(from, '@', len);
 
     if (colon != NULL && at != NULL && colon < at)
         cross_out(colon + 1, at);
-    hide_words(text);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        hide_value(text, names[i], scheme != NULL);
 }

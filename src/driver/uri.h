@@ -17,15 +17,16 @@
 
 /*
  * Reads `text` into `parameters`, which were just initialised, and says which protocol it is
- * for.  redis:// is sslmode disable, rediss:// verify-full.  No failure repeats a password.
+ * for.  redis:// is sslmode disable, rediss:// verify-full.  No failure repeats
+ * what could not be parsed, which may be a password: it says at which byte.
  */
 enum fail uri_read(struct parameters *parameters, const char *text,
                    struct failure *why) WARN_UNUSED;
 
 /*
- * Overwrites the password in a connection string with "x": for the list of arguments, which
- * every user of the machine can see.
+ * Overwrites the passwords and SCRAM keys in a connection string with "x": for the list of
+ * arguments, which every user of the machine can see.
  */
-void uri_hide_password(char *text);
+void uri_hide_secrets(char *text);
 
 #endif

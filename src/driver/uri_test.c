@@ -4,6 +4,7 @@
 #include "harness/alloc.h"
 #include "harness/check.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct parameters read_good(const char *text)
@@ -122,7 +123,40 @@ static void what_is_wrong_is_a_failure_without_the_password(void **state)
     assert_non_null(strstr(why.hint, "verify-full"));
 }
 
-static void passwords_are_hidden_in_place(void **state)
+static void what_cannot_be_parsed_is_not_repeated(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned    at; /* counted from 1 */
+    } bad[] = {
+        { "postgres//u:sesame@127.0.0.1/0", 1 },
+        { "postgres:/u:sesame@h/d", 1 },
+        { "postgres:/u:sesame@h/d?sslmode=require", 1 },
+        { "postgresql:u:sesame@h/d", 1 },
+        { "u:sesame@h/d", 1 },
+        { "rediss:/:sesame@h", 1 },
+        { "password=open sesame", 15 },
+        { "password=open sesame=x", 15 },
+        { "password=open  sesame =x", 16 },
+        { "host=h password='sesame", 8 },
+        { "postgresql://u:open?sesame=x@h", 21 },
+        { "postgresql://h?user=u&sesame", 23 },
+    };
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct failure why = read_bad(bad[i].text);
+        char           where[64];
+
+        snprintf(where, sizeof where, "byte %u of the connection string: ", bad[i].at);
+        assert_int_equal(strncmp(why.text, where, strlen(where)), 0);
+        if (strstr(bad[i].text, "://") == NULL && strstr(why.hint, "did you mean") == NULL) {
+            assert_non_null(strstr(why.hint, "postgresql://"));
+            assert_non_null(strstr(why.hint, "host=HOST"));
+        }
+    }
+}
+
+static void secrets_are_hidden_in_place(void **state)
 {
     static const char *const pairs[][2] = {
         { "postgresql://alice:sesame@h/db", "postgresql://alice:xxxxxx@h/db" },
@@ -133,15 +167,21 @@ static void passwords_are_hidden_in_place(void **state)
         { "password = 'it\\'s' user=u", "password = 'xxxxx' user=u" },
         { "postgresql://h?password=sesame&user=u", "postgresql://h?password=xxxxxx&user=u" },
         { "postgresql://h?sslpassword=sesame", "postgresql://h?sslpassword=xxxxxx" },
+        { "host=h scram_client_key=sesame user=u", "host=h scram_client_key=xxxxxx user=u" },
+        { "scram_server_key = 'a b' scram_client_key=c", "scram_server_key = 'xxx' "
+                                                         "scram_client_key=x" },
+        { "postgresql://h?scram_client_key=a'b&scram_server_key=c\\&user=u",
+          "postgresql://h?scram_client_key=xxx&scram_server_key=xx&user=u" },
+        { "password=a&b\tuser=u", "password=xxx\tuser=u" },
         { "password", "password" },
         { "", "" },
     };
 
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        char text[64];
+        char text[80];
 
         strcpy(text, pairs[i][0]);
-        uri_hide_password(text);
+        uri_hide_secrets(text);
         assert_string_equal(text, pairs[i][1]);
     }
 }
@@ -176,7 +216,8 @@ int main(void)
         cmocka_unit_test(key_value_strings_have_quotes_and_backslashes),
         cmocka_unit_test(redis_has_its_own_words),
         cmocka_unit_test(what_is_wrong_is_a_failure_without_the_password),
-        cmocka_unit_test(passwords_are_hidden_in_place),
+        cmocka_unit_test(what_cannot_be_parsed_is_not_repeated),
+        cmocka_unit_test(secrets_are_hidden_in_place),
         cmocka_unit_test(no_memory_is_a_failure),
     };
 

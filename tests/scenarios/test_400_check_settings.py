@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 """What is wrong before anything is sent: files, modes, parameters."""
 import os
+import re
 import shutil
 
 import pytest
@@ -153,6 +154,19 @@ def test_wrong_usage_is_status_2(words):
     assert done.returncode == 2, done.stdout
     assert done.stderr.startswith("pgtls: check: ")
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("text", [
+    "postgres//u:sesame@127.0.0.1/0", "postgres:/u:sesame@h/d", "postgresql:u:sesame@h/d",
+    "u:sesame@h/d", "rediss:/:sesame@h", "password=open sesame", "password=open sesame=x",
+    "postgres:/u:sesame@h/d?sslmode=require", "postgresql://u:open?sesame=x@h"])
+def test_a_string_that_cannot_be_parsed_is_not_repeated(text):
+    done = doctor.run(text)
+    assert done.returncode == 2 and done.stdout == ""
+    assert re.match(r"pgtls: check: byte \d+ of the connection string: ", done.stderr)
+    assert "sesame" not in done.stderr
+    if "://" not in text and "did you mean" not in done.stderr:
+        assert "postgresql://USER" in done.stderr and "host=HOST" in done.stderr
 
 
 def test_an_address_that_refuses():

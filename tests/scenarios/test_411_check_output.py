@@ -115,7 +115,8 @@ def test_a_password_cannot_be_asked_for_without_a_terminal(target):
     assert done.returncode == 2 and "terminal" in done.stderr
 
 
-def test_a_password_is_wiped_from_the_list_of_arguments(fake):
+def arguments_while_checking(fake, make_uri):
+    """What /proc shows of a check while its server is spoken to."""
     seen = []
 
     def look(stream, _tell):
@@ -129,8 +130,25 @@ def test_a_password_is_wiped_from_the_list_of_arguments(fake):
                 seen.append(text)
 
     server = fake(look)
-    doctor.run(doctor.uri("localhost", server.port, password="sesame"), "--json")
-    assert seen and all(b"sesame" not in text and b":xxxxxx@" in text for text in seen)
+    doctor.run(make_uri(server.port), "--json")
+    assert seen
+    return seen
+
+
+def test_a_password_is_wiped_from_the_list_of_arguments(fake):
+    seen = arguments_while_checking(
+        fake, lambda port: doctor.uri("localhost", port, password="sesame"))
+    assert all(b"sesame" not in text and b":xxxxxx@" in text for text in seen)
+
+
+@pytest.mark.parametrize("name", ["scram_client_key", "scram_server_key"])
+@pytest.mark.parametrize("form", ["postgresql://u@localhost:{port}/d?{name}=sesame",
+                                  "host=localhost port={port} user=u {name}=sesame",
+                                  "host=localhost port={port} user=u {name} = 'open sesame'"])
+def test_scram_keys_are_wiped_from_the_list_of_arguments(fake, form, name):
+    seen = arguments_while_checking(fake, lambda port: form.format(port=port, name=name))
+    assert all(b"sesame" not in text and name.encode() in text and b"xxxxxx" in text
+               for text in seen)
 
 
 def test_json_has_everything(target):
