@@ -32,8 +32,8 @@ COLUMNS = {
     "login": ("connect PORT SECONDS 2", ENCRYPTING),
     "query x1": ("query PORT SECONDS 1", ALL),
     "query x32": ("query PORT SECONDS 32", [*ALL, "pgtls, two workers"]),
-    "MiB down": ("bulk PORT 3000 1", ALL),
-    "MiB up": ("upload PORT 3000 1", ALL),
+    "MiB down": ("bulk PORT 1000 1", ALL),
+    "MiB up": ("upload PORT 1000 1", ALL),
 }
 IDLE, IDLE_COUNT = "idle bytes", 3000
 IDLE_PROXIES = [name for name in [*ALL, "pgtls, TLS on both legs"] if name not in SAME_PROCESS]
