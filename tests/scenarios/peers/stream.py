@@ -5,6 +5,7 @@ TLS runs over memory (ssl.MemoryBIO), so that a scenario sees what the ssl modul
 hides: the records, whether close_notify came, and the time of each byte.
 """
 import itertools
+import os
 import random
 import socket
 import ssl
@@ -216,9 +217,14 @@ def connect_tls(port, context, timeout=10, session=None, name="localhost"):
     return stream.start_tls(context, server_hostname=name, session=session)
 
 
+# Several processes of pytest-xdist look for ports at the same time: each in a range of its own.
+PORTS = 4000
+FIRST_PORT = 12000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 5 * PORTS
+
+
 def free_ports(count):
     """Below those that the kernel gives to clients, so that none is taken meanwhile."""
-    held, first = [], random.randrange(12000, 28000)
+    held, first = [], FIRST_PORT + random.randrange(PORTS - 500)
     for port in itertools.count(first):
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
