@@ -218,24 +218,24 @@ def connect_tls(port, context, timeout=10, session=None, name="localhost"):
 
 
 # Several processes of pytest-xdist look for ports at the same time: each in a range of its own.
+# None is given twice before all were: who asked may bind it late.
 PORTS = 4000
 FIRST_PORT = 12000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 5 * PORTS
+TURN = itertools.count(random.randrange(PORTS))
 
 
 def free_ports(count):
     """Below those that the kernel gives to clients, so that none is taken meanwhile."""
-    held, first = [], FIRST_PORT + random.randrange(PORTS - 500)
-    for port in itertools.count(first):
+    held = []
+    while len(held) < count:
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            sock.bind(("127.0.0.1", port))
+            sock.bind(("127.0.0.1", FIRST_PORT + next(TURN) % PORTS))
         except OSError:
             sock.close()
             continue
         held.append(sock)
-        if len(held) == count:
-            break
     ports = [sock.getsockname()[1] for sock in held]
     for sock in held:
         sock.close()
