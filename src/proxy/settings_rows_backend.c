@@ -285,7 +285,8 @@ const struct option settings_backend_rows[] = {
       .preset = "10000",
       .min = 1,
       .max = 1000000,
-      .help = "For how many users each worker remembers that; the oldest gives way." },
+      .help = "For how many users each worker remembers that; the oldest of those who are "
+              "not known gives way first." },
     { .name = NULL },
 };
 #undef AT
