@@ -8,8 +8,9 @@
 #include <string.h>
 #include <time.h>
 
-#define DAY_S     INT64_C(86400)
-#define SOON_DAYS 14
+#define DAY_S       INT64_C(86400)
+#define SOON_DAYS   14
+#define UNUSED_MOST 8 /* that are told of one by one */
 
 static const char *date(int64_t seconds, char out[static 32])
 {
@@ -59,13 +60,40 @@ static void tell_link(struct check *check, size_t n, int depth)
                    date(link->facts.not_before, from), date(link->facts.not_after, until));
 }
 
+static bool is_on_path(const size_t *path, size_t count, size_t n)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (path[i] == n)
+            return true;
+    }
+    return false;
+}
+
+/* What was sent for nothing. */
+static void tell_unused(struct check *check, const size_t *path, size_t count)
+{
+    size_t told = 0;
+
+    for (size_t i = 0; i < chain_length(check->chain); i++) {
+        if (is_on_path(path, count, i))
+            continue;
+        if (told++ == UNUSED_MOST) {
+            diagnosis_tell(check->diagnosis, "unused", "... and more: %zu in all",
+                           chain_length(check->chain) - count);
+            return;
+        }
+        diagnosis_tell(check->diagnosis, "unused", "%s",
+                       chain_link(check->chain, i)->facts.subject);
+    }
+}
+
 static void draw_tree(struct check *check)
 {
     size_t                   path[CHECK_ADDRESSES_MOST];
     size_t                   count = path_up(check, path);
     const struct chain_link *top = chain_link(check->chain, path[count - 1]);
     bool                     is_root = top->issuer == (int)path[count - 1];
-    int                      depth = 0;
+    int                      depth = is_root ? 0 : 1;
 
     if (!is_root)
         diagnosis_tell(check->diagnosis, "chain", "%s (not sent; %s)", top->facts.issuer,
@@ -73,19 +101,9 @@ static void draw_tree(struct check *check)
                        : check->trust != NULL && trust_is_system(check->trust)
                            ? "perhaps in the system's store"
                            : "no trusted CA has this name");
-    depth = is_root ? 0 : 1;
     for (size_t i = count; i > 0; i--)
         tell_link(check, path[i - 1], depth++);
-    for (size_t i = 0; count < chain_length(check->chain) && i < chain_length(check->chain);
-         i++) {
-        bool passed = false;
-
-        for (size_t j = 0; j < count; j++)
-            passed |= path[j] == i;
-        if (!passed)
-            diagnosis_tell(check->diagnosis, "unused", "%s",
-                           chain_link(check->chain, i)->facts.subject);
-    }
+    tell_unused(check, path, count);
 }
 
 /* ---- what is wrong with it ---- */

@@ -125,7 +125,8 @@ enum fail blocking_receive(const struct blocking *socket, struct buf *into, size
     if (to == NULL)
         return fail(why, FAIL_LIMIT, "the peer sends more than can be kept");
     do {
-        if (!wait_for(socket, POLLIN, deadline_us))
+        /* a peer that never stops talking is never waited for: the deadline holds for it too */
+        if (clock_monotonic_us() >= deadline_us || !wait_for(socket, POLLIN, deadline_us))
             return fail(why, FAIL_TIMEOUT, "no answer in time");
         n = recv(socket->fd, to, room, 0);
     } while (n < 0 && (errno == EAGAIN || errno == EINTR));

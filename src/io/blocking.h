@@ -30,7 +30,8 @@ enum fail blocking_send(const struct blocking *socket, struct bytes data, uint64
 
 /*
  * Waits for bytes, at least one and at most `at_most`, and appends them.  FAIL_CLOSED at the
- * end of file (errnum 0) and after a reset (ECONNRESET); FAIL_LIMIT where `into` is full.
+ * end of file (errnum 0) and after a reset (ECONNRESET); FAIL_LIMIT where `into` is full.  Past
+ * the deadline nothing is received, whatever is there.
  */
 enum fail blocking_receive(const struct blocking *socket, struct buf *into, size_t at_most,
                            uint64_t deadline_us, struct failure *why) WARN_UNUSED;

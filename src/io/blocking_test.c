@@ -81,6 +81,20 @@ static void silence_ends_at_the_deadline(void **state)
     buf_fini(&in);
 }
 
+static void past_the_deadline_nothing_is_received_even_if_it_is_there(void **state)
+{
+    struct fixture *f = *state;
+    struct buf      in = BUF_LIMIT(16);
+    struct failure  why = { 0 };
+
+    assert_int_equal(send(f->theirs, "more", 4, 0), 4);
+    assert_true(blocking_is_readable(&f->ours, in_s(10)));
+    assert_int_equal(blocking_receive(&f->ours, &in, 16, clock_monotonic_us(), &why),
+                     FAIL_TIMEOUT);
+    assert_int_equal(in.len, 0);
+    buf_fini(&in);
+}
+
 static void an_end_and_a_reset_differ(void **state)
 {
     struct fixture *f = *state;
@@ -162,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH(bytes_come_up_to_what_was_asked_for),
         WITH(silence_ends_at_the_deadline),
+        WITH(past_the_deadline_nothing_is_received_even_if_it_is_there),
         WITH(an_end_and_a_reset_differ),
         WITH(a_full_buffer_is_a_limit),
         WITH(a_refused_connection_is_its_errno),

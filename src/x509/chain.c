@@ -107,8 +107,11 @@ static void describe_use(struct chain_link *link, X509 *x509)
         put_use(link->use, sizeof link->use, "another purpose");
 }
 
+/* Itself first: copies of a root would be each other's issuers. */
 static int find_issuer(const struct chain *chain, size_t n)
 {
+    if (has_issued(certificate(chain, n), certificate(chain, n)))
+        return (int)n;
     for (size_t i = 0; i < chain->length; i++) {
         size_t candidate = (n + 1 + i) % chain->length; /* the one behind it first */
 
