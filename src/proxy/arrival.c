@@ -182,11 +182,9 @@ static void on_cancel(struct conversation *c)
     /* what stands behind it (a Terminate, say) is not forwarded */
     pending->len = opening_length(buf_bytes(pending));
     if (no == NULL)
-        no = cancelling_choose(c);
-    if (no == NULL) {
-        dialing_start(c);
+        no = cancelling_start(c);
+    if (no == NULL)
         return;
-    }
     if (report_begin(&line, c, EVENT_CANCEL)) {
         log_text(&line, "result", "refused");
         log_text(&line, "reason", no);
@@ -406,7 +404,7 @@ static void on_ended(struct pump *pump)
     default:
         /* A cancel request is carried out even if its sender does not wait for the end. */
         if (c->approach == NULL || !c->approach->is_cancel)
-            dialing_client_left(c);
+            logging_in_client_left(c);
     }
 }
 

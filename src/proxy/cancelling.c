@@ -15,8 +15,7 @@
 /* Is it open which server a session of this route is with? */
 static bool is_ambiguous(const struct conversation *c)
 {
-    return c->rw->route->backend_count > 1 || c->route->target_count > 1 ||
-           c->approach->address_count > 1;
+    return c->rw->route->backend_count > 1 || walk_has_choice(&c->approach->walk);
 }
 
 void cancelling_enter(struct conversation *c)
@@ -28,7 +27,7 @@ void cancelling_enter(struct conversation *c)
         (entered = malloc(sizeof *entered)) == NULL)
         return;
     entered->place.target = c->target->id;
-    entered->place.address = a->addresses[a->address_next - 1];
+    entered->place.address = *walk_address(&a->walk);
     entered->key_len = a->login.key_len;
     memcpy(entered->key, a->login.key, entered->key_len);
     if (cancel_table_enter(c->route->tally->cancels, bytes_of(entered->key, entered->key_len),
@@ -62,15 +61,12 @@ static bool take_place(struct conversation *c, const struct route *route,
                        const struct cancel_place *place)
 {
     const struct route_target *target = target_of(route, place->target);
-    struct approach           *a = c->approach;
 
     if (target == NULL)
         return false;
     c->route = route;
     c->target = target;
-    a->addresses[0] = place->address;
-    a->address_count = 1;
-    a->target_next = route->target_count; /* no other one */
+    walk_begin_at(&c->approach->walk, target, &place->address);
     return true;
 }
 
@@ -97,12 +93,13 @@ static bool find_session(struct conversation *c)
            find_place(c, &place);
 }
 
-const char *cancelling_choose(struct conversation *c)
+/* Sets what is tried; or returns why nothing is. */
+static const char *choose(struct conversation *c)
 {
     const struct route *port = c->rw->route;
     struct address      peer;
 
-    if (find_session(c) || leg_facts(&c->client.leg) != NULL)
+    if (leg_facts(&c->client.leg) != NULL)
         return NULL;
     if (port->backend_count < 2) { /* the only one may be that of a host */
         c->approach->is_broadcast = port->target_count == 0;
@@ -120,6 +117,29 @@ const char *cancelling_choose(struct conversation *c)
                : "no session has its key, and too many such requests came this second";
 }
 
+/* To every address of the route's backend, those that failed lately last; where it is for the
+ * backends of all hosts, to each of those. */
+static void walk_through(struct conversation *c)
+{
+    const struct approach *a = c->approach;
+
+    walk_begin(&c->approach->walk, c->route->targets, c->route->target_count,
+               a->is_broadcast ? NULL : &c->rw->backoff, loop_now_us(c->rw->worker->loop));
+}
+
+const char *cancelling_start(struct conversation *c)
+{
+    const char *no = NULL;
+
+    if (!find_session(c)) {
+        no = choose(c);
+        walk_through(c);
+    }
+    if (no == NULL)
+        dialing_go_on(c);
+    return no;
+}
+
 bool cancelling_next_backend(struct conversation *c)
 {
     const struct route *port = c->rw->route;
@@ -130,6 +150,25 @@ bool cancelling_next_backend(struct conversation *c)
     if (!c->approach->is_broadcast || next == port->host_count)
         return false;
     c->route = port->hosts[next];
-    c->approach->target_next = 0;
+    walk_through(c);
     return true;
+}
+
+void cancelling_send(struct conversation *c)
+{
+    struct log_line line;
+
+    conversation_move(c, CONVERSATION_CANCELLING);
+    c->approach->cancel_sent = true;
+    if (report_begin(&line, c, EVENT_CANCEL)) {
+        log_text(&line, "result", "forwarded");
+        log_text(&line, "backend", c->target->text);
+        log_end(&line);
+    }
+    if (pump_write(&c->backend, buf_bytes(&c->approach->pending)) != FAIL_NONE) {
+        conversation_close(c, END_NO_MEMORY);
+        return;
+    }
+    pump_flush(&c->backend);
+    pump_receive(&c->backend, 0);
 }

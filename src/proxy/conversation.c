@@ -24,7 +24,8 @@ static const struct state_rule {
     size_t limit_at;
 } rules[] = {
     [CONVERSATION_ACCEPTED] = { "accepted", TO(OPENING) | ANY_END, LIMIT(first_byte_timeout) },
-    [CONVERSATION_OPENING] = { "opening", TO(CLIENT_TLS) | TO(RESOLVING) | ANY_END,
+    [CONVERSATION_OPENING] = { "opening",
+                               TO(CLIENT_TLS) | TO(RESOLVING) | TO(CONNECTING) | ANY_END,
                                LIMIT(login_timeout) },
     [CONVERSATION_CLIENT_TLS] = { "client-tls", TO(OPENING) | ANY_END,
                                   LIMIT(handshake_timeout) },
@@ -176,7 +177,7 @@ static void on_timer(struct loop_timer *timer)
     if (c->state <= CONVERSATION_CLIENT_TLS)
         arrival_timed_out(c);
     else if (c->state < CONVERSATION_RELAYING)
-        dialing_timed_out(c);
+        backend_timed_out(c);
     else if (c->state == CONVERSATION_RELAYING)
         relaying_timed_out(c);
     else
@@ -243,7 +244,7 @@ void conversation_refuse(struct conversation *c, enum end_reason reason, const c
     bool       clean = false;
 
     if (c->state == CONVERSATION_LOGIN)
-        dialing_release_held(c);
+        logging_in_release_held(c);
     if (may_speak(c)) {
         error_response_write(&words, &error);
         clean = buf_ok(&words) && pump_write(&c->client, buf_bytes(&words)) == FAIL_NONE;
@@ -340,7 +341,7 @@ static struct conversation *new_conversation(struct route_worker  *rw,
     buf_init(&c->approach->held, HELD_LIMIT);
     gate_init(&c->approach->gate, rw->route->gate_policy, GATE_CLEAR);
     pump_init(&c->client, &arrival_events, &rw->worker->buffers);
-    pump_init(&c->backend, &dialing_events, &rw->worker->buffers);
+    pump_init(&c->backend, &backend_events, &rw->worker->buffers);
     return c;
 }
 

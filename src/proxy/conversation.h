@@ -17,8 +17,10 @@
  *                                       RELAYING
  *   from each: ENDING (last words are on their way) and CLOSED
  *
- * Three files beside this one hold the handlers: arrival.c (the client until its
- * startup packet), dialing.c (the backend until ReadyForQuery), relaying.c (after).
+ * The files beside this one hold the handlers, by what is waited for: arrival.c (the client,
+ * until its startup packet), backend.c (which of the next ones has the word of the server),
+ * dialing.c (a connection to one of its addresses), greeting.c (PROXY header and TLS),
+ * looking_up.c, logging_in.c with bridging.c, or cancelling.c, and relaying.c (the session).
  * It knows the loop only through io/loop.h: tests/sim runs it on a virtual clock.
  */
 #ifndef PGTLS_PROXY_CONVERSATION_H

@@ -8,9 +8,9 @@
 #define PGTLS_PROXY_CONVERSATION_STATE_H
 
 #include "base/text.h"
-#include "io/resolve.h"
 #include "pg/startup.h"
 #include "proxy/conversation.h"
+#include "proxy/walk.h"
 #include "runtime/cancel_table.h"
 #include "runtime/pump.h"
 #include "session/bridge.h"
@@ -85,26 +85,19 @@ struct approach {
     struct bridge        *bridge; /* while the login is made of two; or NULL */
     enum bridge_verdict   bridged;
     bool                  was_bridged;
-    struct buf pending; /* of the client: not yet understood, or waiting for the backend */
-    struct resolve_request request;
+    struct buf  pending; /* of the client: not yet understood, or waiting for the backend */
+    struct walk walk;
+    struct resolve_request request; /* for its current target */
     bool                   resolving;
-    size_t                 target_next; /* of the route */
-    struct address         addresses[RESOLVE_MOST];
-    size_t                 address_count;
-    size_t                 address_next;
-    bool                   must_connect; /* to the next one, whatever is known of it */
+    struct failure         failure; /* why the backend cannot be reached */
     bool                   is_cancel;
     bool                   is_broadcast; /* of a cancel request: to every host's backend */
     bool                   cancel_sent;
-    uint64_t left_out;     /* addresses that failed lately and were not tried yet: a bit each */
-    bool     second_round; /* those are tried now */
-    uint64_t dialing_us;   /* when it began */
     /* sslmode allow: plaintext may still be refused, and then all is said again with TLS. */
-    bool           hesitates;
-    bool           plaintext_refused;
-    size_t         forwarded; /* bytes of `pending` that the server has got */
-    struct buf     held;      /* what the server said, kept from the client until it is clear */
-    struct failure failure;   /* why the backend cannot be reached */
+    bool       hesitates;
+    bool       plaintext_refused;
+    size_t     forwarded; /* bytes of `pending` that the server has got */
+    struct buf held;      /* what the server said, kept from the client until it is clear */
 };
 
 /* What the session entered in tally->cancels, to take it out again. */
@@ -187,10 +180,11 @@ void conversation_socket_closed(struct conversation *c);
 /* cancelling.c: where cancel requests go */
 void cancelling_enter(struct conversation *c); /* at ReadyForQuery */
 void cancelling_leave(struct conversation *c); /* at the end */
-/* Sets what is tried; or returns why nothing is. */
-const char *cancelling_choose(struct conversation *c);
+/* Brings it on its way; or returns why it goes nowhere. */
+const char *cancelling_start(struct conversation *c);
 /* Of a broadcast: goes on to the next backend; false behind the last. */
 bool cancelling_next_backend(struct conversation *c);
+void cancelling_send(struct conversation *c); /* connected, and TLS is done */
 
 /* approach.c: gives it back to its slab, wiped: verifier, cancel key, what the client said */
 void approach_free(struct approach *approach); /* NULL is fine */
@@ -202,21 +196,53 @@ void                            arrival_timed_out(struct conversation *c);
 /* client_certificate.c: whether it is enough for the user who logs in; refuses otherwise */
 bool certificate_check(struct conversation *c);
 
-/* dialing.c */
-extern const struct pump_events dialing_events; /* of the backend's pump, for its whole life */
-void                            dialing_start(struct conversation *c);
-void                            dialing_next_target(struct conversation *c);
-void                            dialing_timed_out(struct conversation *c);
+/* backend.c */
+extern const struct pump_events backend_events; /* of the backend's pump, for its whole life */
+void                            backend_timed_out(struct conversation *c);
+
+/* dialing.c: which server, and a connection to it */
+void dialing_start(struct conversation *c);
+void dialing_go_on(struct conversation *c);  /* to what the walk has next */
+void dialing_leave(struct conversation *c);  /* closes this one, and then goes on */
+void dialing_repeat(struct conversation *c); /* the same, to the same address */
+void dialing_connected(struct conversation *c, int error);
+void dialing_name_timed_out(struct conversation *c);
+void dialing_address_timed_out(struct conversation *c);
+void dialing_forget(struct conversation *c); /* a look-up under way */
+/* Logged already: what becomes of the conversation. */
+void dialing_attempt_failed(struct conversation *c, const struct failure *why,
+                            enum end_reason reason);
+/* The same, and logs that the server cannot be reached. */
+void dialing_unreachable(struct conversation *c, const struct failure *why);
+
+/* greeting.c: PROXY header and TLS, and then to who has something to say */
+void greeting_start(struct conversation *c);
+void greeting_answered(struct conversation *c, struct bytes answer); /* to SSLRequest */
+void greeting_not_answered(struct conversation *c);
+void greeting_answer_timed_out(struct conversation *c);
+void greeting_secured(struct conversation *c);
+void greeting_ended(struct conversation *c);
+void greeting_handshake_timed_out(struct conversation *c);
+void greeting_failed(struct conversation *c, const struct failure *why); /* the handshake */
+
+/* logging_in.c: the client's startup packet at the server, until ReadyForQuery */
+void logging_in_start(struct conversation *c); /* connected, and TLS is done */
+void logging_in_bytes(struct conversation *c, struct bytes in);
+void logging_in_ended(struct conversation *c);
+/* What another address said of plaintext counts no more. */
+void logging_in_begin_anew(struct approach *approach);
 /* The client ended before ReadyForQuery: because the server had refused it, or by itself. */
-void dialing_client_left(struct conversation *c);
-void dialing_forget(struct conversation *c);       /* a look-up under way */
-void dialing_release_held(struct conversation *c); /* to the client, which waits no longer */
+void logging_in_client_left(struct conversation *c);
+void logging_in_release_held(struct conversation *c); /* to the client, which waits no longer */
+/* The server refused plaintext, has no TLS either, and has said why in plaintext. */
+void logging_in_pass_refusal_on(struct conversation *c);
 
 /* looking_up.c: the verifier of the user by auth_query */
 void looking_up_decide(struct conversation *c); /* from the cache, or it is to be asked for */
 void looking_up_start(struct conversation *c);  /* connected, and TLS is done */
 void looking_up_bytes(struct conversation *c, struct bytes in);
-void looking_up_failed(struct conversation *c, const struct failure *why);
+void looking_up_ended(struct conversation *c);
+void looking_up_timed_out(struct conversation *c);
 void looking_up_forget(struct conversation *c); /* what is remembered of the user */
 void looking_up_stop(struct approach *approach);
 

@@ -76,14 +76,11 @@ static void go_on(struct conversation *c)
 
     looking_up_stop(a);
     a->looks_up = false;
-    a->address_next--;
-    a->must_connect = true;
-    conversation_move(c, CONVERSATION_CONNECTING);
-    pump_close(&c->backend, false);
+    dialing_repeat(c);
 }
 
 /* Without an answer the user is one without a verifier: `auto` lets the login pass as it is. */
-void looking_up_failed(struct conversation *c, const struct failure *why)
+static void failed_to_look_up(struct conversation *c, const struct failure *why)
 {
     report_failure(c, EVENT_AUTH_FAILED, "auth_query", why);
     if (backend_settings(c)->scram == SCRAM_AUTO) {
@@ -162,5 +159,21 @@ void looking_up_bytes(struct conversation *c, struct bytes in)
     else if (verdict == AUTH_QUERY_NOBODY)
         remember(c, NULL);
     else if (verdict == AUTH_QUERY_FAILED)
-        looking_up_failed(c, &why);
+        failed_to_look_up(c, &why);
+}
+
+void looking_up_ended(struct conversation *c)
+{
+    struct failure why = { 0 };
+
+    (void)fail(&why, FAIL_CLOSED, "auth_query: the server closed the connection");
+    failed_to_look_up(c, &why);
+}
+
+void looking_up_timed_out(struct conversation *c)
+{
+    struct failure why = { 0 };
+
+    (void)fail(&why, FAIL_TIMEOUT, "auth_query: no answer within connect_timeout");
+    failed_to_look_up(c, &why);
 }
