@@ -2,6 +2,7 @@
 #include "proxy/settings_check.h"
 
 #include "io/address.h"
+#include "proxy/settings_claims.h"
 #include "proxy/settings_rule.h"
 
 #include <stdio.h>
@@ -49,29 +50,14 @@ void settings_check_route(struct route_settings *route, struct conf_problems *pr
 
 /* ---- routes beside each other ---- */
 
-/* A name or an address, and whose it is; sorted, doubles are neighbours. */
-struct claim {
-    const struct route_settings *route;
-    size_t                       order; /* of its route: the later one is told */
-    char                         text[ADDRESS_TEXT];
-};
-
-static int compare_claims(const void *a, const void *b)
-{
-    const struct claim *x = a, *y = b;
-    int                 texts = strcmp(x->text, y->text);
-
-    return texts != 0 ? texts : (x->order > y->order) - (x->order < y->order);
-}
-
 static size_t claim_names(const struct proxy_settings *settings, struct claim *claims)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < settings->route_count; i++)
         if (settings->routes[i].name != NULL) {
-            claims[count] = (struct claim){ &settings->routes[i], i, "" };
-            snprintf(claims[count++].text, ADDRESS_TEXT, "%s", settings->routes[i].name);
+            claims[count] = (struct claim){ .route = &settings->routes[i], .order = i };
+            snprintf(claims[count++].text, CLAIM_TEXT, "%s", settings->routes[i].name);
         }
     return count;
 }
@@ -89,7 +75,7 @@ static size_t claim_addresses(const struct proxy_settings *settings, struct clai
 
             if (address_parse(&address, list->items[n], NULL) != FAIL_NONE)
                 continue;
-            claims[count] = (struct claim){ &settings->routes[i], i, "" };
+            claims[count] = (struct claim){ .route = &settings->routes[i], .order = i };
             address_format(&address, claims[count++].text);
         }
     }
@@ -108,7 +94,7 @@ static size_t count_addresses(const struct proxy_settings *settings)
 static void refuse_doubles(struct claim *claims, size_t count, const char *setting,
                            struct conf_problems *problems)
 {
-    qsort(claims, count, sizeof *claims, compare_claims);
+    claims_sort(claims, count);
     for (size_t i = 1; i < count; i++) {
         const struct claim *first = &claims[i - 1], *second = &claims[i];
         char                place[SETTINGS_PLACE];

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* What [[proxy.host]] says about its port, and hosts about each other. */
 #include "proxy/settings_check.h"
+#include "proxy/settings_claims.h"
 #include "proxy/settings_rule.h"
+#include "proxy/spelling.h"
 
-#include "io/address.h"
 #include "tls/hosts.h"
 
-#include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 bool settings_hosts_have_backends(const struct route_settings *route)
@@ -98,41 +97,9 @@ void settings_check_hosts(const struct check *check)
 
 /* ---- hosts beside each other ---- */
 
-#define LONGEST_CLAIM 304 /* an address as it may be written */
-
-/* A name or an address of a backend, and whose it is; sorted, the same ones are neighbours. */
-struct claim {
-    char                         text[LONGEST_CLAIM];
-    const struct route_settings *route;
-    size_t                       order;
-};
-
-static int compare_claims(const void *a, const void *b)
+static void put_server(struct claim *claim, const char *address)
 {
-    const struct claim *x = a, *y = b;
-    int                 texts = strcmp(x->text, y->text);
-
-    return texts != 0 ? texts : (x->order > y->order) - (x->order < y->order);
-}
-
-static void put_name(struct claim *claim, const char *name)
-{
-    size_t len = 0;
-
-    for (; name[len] != '\0' && len + 1 < sizeof claim->text; len++)
-        claim->text[len] = (char)tolower((unsigned char)name[len]);
-    claim->text[len] = '\0';
-}
-
-/* In its written-out form, where it is an address at all. */
-static void put_address(struct claim *claim, const char *text)
-{
-    struct address address;
-    char           written[ADDRESS_TEXT];
-
-    put_name(claim, address_parse(&address, text, NULL) == FAIL_NONE
-                        ? address_format(&address, written)
-                        : text);
+    spelling_of_server(address, claim->text);
 }
 
 static size_t claim_list(struct claim *claims, const struct route_settings *route,
@@ -142,6 +109,7 @@ static size_t claim_list(struct claim *claims, const struct route_settings *rout
     for (size_t i = 0; i < list->count; i++) {
         claims[i].route = route;
         claims[i].order = order;
+        claims[i].written = list->items[i];
         put(&claims[i], list->items[i]);
     }
     return list->count;
@@ -154,8 +122,8 @@ static void refuse_double_names(const struct check *check, struct claim *claims)
 
     for (size_t i = 0; i < port->host_count; i++)
         count += claim_list(&claims[count], &port->hosts[i], &port->hosts[i].listener.names, i,
-                            put_name);
-    qsort(claims, count, sizeof *claims, compare_claims);
+                            claim_put_name);
+    claims_sort(claims, count);
     for (size_t i = 1; i < count; i++) {
         char place[SETTINGS_PLACE];
 
@@ -187,6 +155,25 @@ static bool same_rules(const struct route_settings *a, const struct route_settin
              same_text(x->ident_map, y->ident_map)));
 }
 
+static void refuse_laxer_way(const struct check *check, const struct claim *first,
+                             const struct claim *second)
+{
+    bool is_host = first->route->is_host;
+    bool is_spelt_alike = strcmp(first->written, second->written) == 0;
+    char place[SETTINGS_PLACE];
+
+    settings_problem(
+        check->problems, false, second->route, "listener.names",
+        "leads to backend \"%s\" as %s in %s does%s%s%s, but demands other client "
+        "certificates, and a client would choose the laxer way; give both the same sslmode, "
+        "client_ca, lists, client_name and map",
+        second->written, is_host ? "the host" : "the listener, which takes plaintext,",
+        settings_place(first->route, is_host ? "listener.names" : "listener.sslmode",
+                       second->route, place),
+        is_spelt_alike ? "" : ", where it is \"", is_spelt_alike ? "" : first->written,
+        is_spelt_alike ? "" : "\"");
+}
+
 /* Of two ways to one backend a client would choose the laxer one. */
 static void refuse_laxer_ways(const struct check *check, struct claim *claims)
 {
@@ -194,27 +181,16 @@ static void refuse_laxer_ways(const struct check *check, struct claim *claims)
     size_t                       count = 0;
 
     if (settings_takes_plaintext(port))
-        count += claim_list(claims, port, &port->backend.addresses, 0, put_address);
+        count += claim_list(claims, port, &port->backend.addresses, 0, put_server);
     for (size_t i = 0; i < port->host_count; i++)
         count += claim_list(&claims[count], &port->hosts[i], &port->hosts[i].backend.addresses,
-                            i + 1, put_address);
-    qsort(claims, count, sizeof *claims, compare_claims);
+                            i + 1, put_server);
+    claims_sort(claims, count);
     for (size_t i = 1; i < count; i++) {
         const struct claim *first = &claims[i - 1], *second = &claims[i];
-        char                place[SETTINGS_PLACE];
 
-        if (strcmp(first->text, second->text) != 0 || same_rules(first->route, second->route))
-            continue;
-        settings_problem(
-            check->problems, false, second->route, "listener.names",
-            "leads to backend \"%s\" as %s in %s does, but demands other client certificates, "
-            "and a client would choose the laxer way; give both the same sslmode, client_ca, "
-            "lists, client_name and map",
-            second->text,
-            first->route->is_host ? "the host" : "the listener, which takes plaintext,",
-            settings_place(first->route,
-                           first->route->is_host ? "listener.names" : "listener.sslmode",
-                           second->route, place));
+        if (strcmp(first->text, second->text) == 0 && !same_rules(first->route, second->route))
+            refuse_laxer_way(check, first, second);
     }
 }
 

@@ -255,6 +255,35 @@ static void two_ways_to_a_backend_demand_the_same_certificates(void **state)
     settings_free(load_good(PORT BACKEND HOST("a") HOST("b") "groups = \"X25519\"\n"));
 }
 
+#define OTHER_HOST(address)                                                                    \
+    HOST("b")                                                                                  \
+    CLIENT_CA "sslmode = \"verify-ca\"\n[proxy.host.backend]\naddress = \"" address "\"\n"     \
+              "sslmode = \"disable\"\n"
+#define LAXER_AS(address)                                                                      \
+    "12: route \"r\": host.names: leads to backend \"" address "\" as the host in line 10 "    \
+    "does, where it is \"127.0.0.1:2\", but demands other client certificates, and a client "  \
+    "would choose the laxer way; give both the same sslmode, client_ca, lists, client_name "   \
+    "and map"
+#define SPELT(address) PORT BACKEND HOST("a") OTHER_HOST(address), LAXER_AS(address)
+
+static void another_spelling_leads_to_the_same_backend(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *problem;
+    } rows[] = {
+        { SPELT("localhost:2") },          { SPELT("LocalHost.:2") },
+        { SPELT("127.0.0.1:002") },        { SPELT("[::1]:2") },
+        { SPELT("[::ffff:127.0.0.1]:2") }, { SPELT("[::ffff:7f00:1]:2") },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_refused(rows[i].text, rows[i].problem);
+    settings_free(load_good(PORT BACKEND HOST("a") OTHER_HOST("localhost:3")));
+    settings_free(load_good(PORT BACKEND HOST("a") OTHER_HOST("127.0.0.2:2")));
+    settings_free(load_good(PORT BACKEND HOST("a") OTHER_HOST("unix:/2")));
+}
+
 static void unknown_cancels_are_broadcast_to_sixteen_at_most(void **state)
 {
     char text[4000] = PORT "cancel_unknown = \"broadcast\"\n";
@@ -311,6 +340,7 @@ int main(void)
         cmocka_unit_test(cancels_in_the_clear_are_refused_where_a_host_verifies),
         cmocka_unit_test(what_hosts_may_not_say),
         cmocka_unit_test(two_ways_to_a_backend_demand_the_same_certificates),
+        cmocka_unit_test(another_spelling_leads_to_the_same_backend),
         cmocka_unit_test(unknown_cancels_are_broadcast_to_sixteen_at_most),
         cmocka_unit_test(without_memory_hosts_are_told_and_nothing_leaks),
     };

@@ -206,7 +206,9 @@ static const struct conf_table section_tables[SECTION_COUNT + 1] = {
                 "and the answer to SSLRequest are the listener's. With a [proxy.host.backend] "
                 "below it, it leads there; what that does not set is not taken from "
                 "[proxy.backend], which may be left out where every host has its own. Hosts that "
-                "lead to the same backend must demand the same of client certificates.",
+                "lead to the same backend must demand the same of client certificates, however "
+                "its address is written: `localhost`, `127.0.0.1` and `[::1]` are one, but "
+                "names are not looked up.",
         .rows = settings_host_rows,
         .more_rows = settings_client_tls_rows,
         .more_is_told = true,
