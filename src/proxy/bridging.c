@@ -71,6 +71,34 @@ static void report_undefined(struct conversation *c, const struct endpoint_hash 
     report_failure(c, EVENT_CHANNEL_BINDING, "login", &why);
 }
 
+/* Likewise: a client that demands channel binding is refused by itself, and cannot know why. */
+static void report_withheld(struct conversation *c)
+{
+    struct failure why = { 0 };
+
+    if (!c->approach->bridge->withholds_plus ||
+        atomic_exchange(&c->route->tally->withheld_told, true))
+        return;
+    (void)fail(
+        &why, FAIL_REFUSED,
+        "the login to the server is not bound to its certificate, which is not verified: "
+        "clients are not offered channel binding either");
+    fail_hint(
+        &why,
+        "set root_ca with sslmode = \"verify-full\", or sslmode = \"disable\" where the way "
+        "there is safe");
+    report_failure(c, EVENT_CHANNEL_BINDING, "login", &why);
+}
+
+/* Is the far end the server, by its certificate or because the configuration says so? */
+static bool may_be_else(const struct conversation *c)
+{
+    const struct tls_facts *facts = leg_facts(&c->backend.leg);
+
+    return backend_settings(c)->sslmode != SSLMODE_DISABLE &&
+           (facts == NULL || !facts->peer_verified);
+}
+
 static bool build_bridge(struct conversation *c, const struct scram_verifier *verifier)
 {
     const struct identity      *shown = shown_to_client(c);
@@ -80,6 +108,7 @@ static bool build_bridge(struct conversation *c, const struct scram_verifier *ve
               .user = c->user,
               .verifier = verifier,
               .only_scram = backend_settings(c)->scram == SCRAM_BRIDGE,
+              .may_be_else = may_be_else(c),
     };
 
     if (shown != NULL)
@@ -182,6 +211,7 @@ enum login_verdict bridging_from_server(struct conversation *c, struct bytes *in
     enum login_verdict verdict;
 
     a->bridged = bridge_from_server(a->bridge, in, &said.to_client, &said.to_server);
+    report_withheld(c);
     verdict = hand_out(c, &said, out);
     said_fini(c, &said);
     if (a->bridged != BRIDGE_PASSES || verdict != LOGIN_WANT_MORE)

@@ -36,6 +36,7 @@ struct route_tally {
     struct cancel_table *cancels;      /* sessions whose backend is one of several */
     atomic_bool          binding_told; /* channel_binding was logged, for each of its reasons */
     atomic_bool          undefined_told;
+    atomic_bool          withheld_told;
 };
 
 /* One address of the backend, as it is written. */

@@ -27,6 +27,7 @@ void bridge_init(struct bridge *bridge, const struct bridge_options *options)
         .user = options->user,
         .is_known = options->verifier != NULL,
         .only_scram = options->only_scram,
+        .may_be_else = options->may_be_else,
         .server_hash = options->server_hash,
         .offers_plus = client_side.offers_plus,
         .waiting = BUF_LIMIT(BRIDGE_CLIENT_MOST),
@@ -146,6 +147,14 @@ static enum scram_flag flag_for(const struct bridge *bridge, struct bytes messag
     return sasl_offers(message, PLUS) ? SCRAM_BOUND : SCRAM_UNOFFERED;
 }
 
+/* The client may bind to us only if nobody can stand between us and the server. */
+static void offer_plus(struct bridge *bridge)
+{
+    bridge->withholds_plus = bridge->offers_plus && bridge->may_be_else && !bridge->is_bound;
+    if (bridge->withholds_plus)
+        bridge->offers_plus = bridge->client_side.offers_plus = false;
+}
+
 /* Our own exchange begins at once: its salt is what the client is shown. */
 static enum bridge_verdict begin(struct bridge *bridge, enum scram_flag flag, struct ends ends)
 {
@@ -154,6 +163,7 @@ static enum bridge_verdict begin(struct bridge *bridge, enum scram_flag flag, st
     enum fail                         rc;
 
     bridge->is_bound = flag == SCRAM_BOUND;
+    offer_plus(bridge);
     scram_client_init(&bridge->server_side, &options);
     rc = scram_client_first(&bridge->server_side, &first, &bridge->why);
     if (rc == FAIL_NONE) {

@@ -25,6 +25,10 @@
  * Until OVER the server's messages are seen whole, at most BRIDGE_SERVER_MOST bytes each, and
  * NegotiateProtocolVersion, NoticeResponse and ErrorResponse pass on.  An AuthenticationOk
  * before the server's proof is a lie.  ClientKey lives within one call and is wiped.
+ *
+ * A client that demands channel binding wants nobody between it and the server.  Where somebody
+ * could be, because the server's leg is neither bound nor known to be the server's, PLUS is not
+ * offered: who demands it ends there, and is not told of a binding that stops half way.
  */
 #ifndef PGTLS_SESSION_BRIDGE_H
 #define PGTLS_SESSION_BRIDGE_H
@@ -63,7 +67,9 @@ struct bridge_options {
     struct bytes                 own_hash;    /* of the certificate that the client sees */
     struct bytes                 server_hash; /* of the server's; both: none without TLS, or
                                                * where none is defined */
-    bool only_scram; /* a server that asks for something else is refused, not passed on */
+    bool only_scram;  /* a server that asks for something else is refused, not passed on */
+    bool may_be_else; /* the server's leg may be somebody else's: TLS is not verified there, or
+                       * need not be used */
 };
 
 struct bridge {
@@ -72,7 +78,9 @@ struct bridge {
     bool                  is_known;
     bool                  is_bound; /* the server's side: with channel binding */
     bool                  only_scram;
-    const char           *mechanism; /* of the client; NULL before it chose */
+    bool                  may_be_else;
+    bool                  withholds_plus; /* from the client, though we have a hash for it */
+    const char           *mechanism;      /* of the client; NULL before it chose */
     struct scram_verifier verifier;
     struct bytes          server_hash; /* borrowed from the options */
     bool                  offers_plus;

@@ -29,8 +29,9 @@ struct cast {
     bool                 no_own, no_other; /* hashes */
     enum scram_flag      flag;             /* of the client */
     bool                 no_plus;          /* the server offers none */
-    struct scram_stretch kept;             /* in the file; none: the server's */
-    struct bytes         password;         /* of the client; none: the right one */
+    bool                 may_be_else;
+    struct scram_stretch kept;     /* in the file; none: the server's */
+    struct bytes         password; /* of the client; none: the right one */
 };
 
 static void scene_init(struct scene *s, const struct cast *cast)
@@ -42,6 +43,7 @@ static void scene_init(struct scene *s, const struct cast *cast)
         .own_hash = cast->no_own ? bytes_of(NULL, 0) : OWN_HASH,
         .server_hash = cast->no_other ? bytes_of(NULL, 0) : OTHER_HASH,
         .only_scram = cast->only_scram,
+        .may_be_else = cast->may_be_else,
     };
 
     *s = (struct scene){ .to_client = BUF_LIMIT(100000), .to_server = BUF_LIMIT(100000) };
@@ -182,12 +184,15 @@ static void a_login_is_bridged_with_every_kind_of_binding(void **state)
 {
     static const struct cast casts[] = {
         { .flag = SCRAM_BOUND },
+        { .flag = SCRAM_BOUND, .may_be_else = true }, /* bound to a certificate, whosever */
         { .flag = SCRAM_UNABLE },
         { .flag = SCRAM_BOUND, .no_plus = true, .no_other = true }, /* a server in plaintext */
         { .flag = SCRAM_BOUND, .no_other = true }, /* its certificate has no hash */
         { .flag = SCRAM_BOUND, .no_plus = true },
         { .flag = SCRAM_UNABLE, .no_own = true }, /* a client in plaintext */
         { .flag = SCRAM_UNOFFERED, .no_own = true },
+        { .flag = SCRAM_UNOFFERED, .may_be_else = true, .no_plus = true },
+        { .flag = SCRAM_UNOFFERED, .may_be_else = true, .no_other = true },
     };
 
     for (size_t i = 0; i < 2 * sizeof casts / sizeof casts[0]; i++) {
@@ -230,6 +235,45 @@ static void the_client_is_offered_what_our_certificate_allows(void **state)
         sasl_write_list(&list, i == 1);
         assert_buf_is(&s.to_client, buf_bytes(&list));
         buf_fini(&list);
+        scene_fini(&s);
+    }
+}
+
+/* It could stand between us and the server with a certificate that has no hash, or that offers
+ * no PLUS, or in the clear: a client that demands channel binding must learn that there is
+ * none. */
+static void plus_is_not_offered_where_somebody_could_be_behind_us(void **state)
+{
+    static const struct {
+        struct cast cast;
+        bool        offers;
+    } cases[] = {
+        { { .may_be_else = true }, true },
+        { { .may_be_else = true, .no_plus = true }, false },
+        { { .may_be_else = true, .no_other = true }, false },
+        { { .may_be_else = true, .no_other = true, .no_plus = true }, false },
+        { { .no_other = true, .no_plus = true }, true },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct scene s;
+        struct buf   list = BUF_LIMIT(100), message = BUF_LIMIT(1000);
+
+        scene_init(&s, &cases[i].cast);
+        server_lists(&s);
+        sasl_write_list(&list, cases[i].offers);
+        assert_buf_is(&s.to_client, buf_bytes(&list));
+        assert_int_equal(s.bridge.withholds_plus, !cases[i].offers);
+        buf_clear(&s.to_client);
+        sasl_write_initial(&message, "SCRAM-SHA-256-PLUS",
+                           BYTES("p=tls-server-end-point,,n=,r=abc"));
+        client_says(&s, buf_bytes(&message));
+        if (cases[i].offers)
+            assert_int_equal(s.verdict, BRIDGE_WANT_MORE);
+        else
+            assert_error(&s, "08P01");
+        buf_fini(&list);
+        buf_fini(&message);
         scene_fini(&s);
     }
 }
@@ -563,6 +607,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_login_is_bridged_with_every_kind_of_binding),
         cmocka_unit_test(the_client_is_offered_what_our_certificate_allows),
+        cmocka_unit_test(plus_is_not_offered_where_somebody_could_be_behind_us),
         cmocka_unit_test(bad_first_messages_get_the_code_of_postgresql),
         cmocka_unit_test(who_has_no_right_password_gets_28P01_and_nothing_else),
         cmocka_unit_test(the_client_is_shown_the_salt_of_the_server),

@@ -318,6 +318,43 @@ def test_a_server_that_lies_gets_no_proof_and_the_client_an_error(start, fake, c
     assert one.wait_event("backend.connect.failed")["phase"] == "login"
 
 
+# Who could stand between the proxy and the server.
+
+def test_no_binding_is_claimed_where_the_way_to_the_server_may_be_in_the_clear(
+        start, listener, postgres_clear, folder, certs):
+    users = verifiers.userlist(folder, verifiers.copied(postgres_clear, "scram"))
+    one = start(route({"address": postgres_clear.address, "sslmode": "prefer", "scram": "bridge",
+                       "auth_file": users}, listener()))
+    for binding, good in (("disable", True), ("prefer", True), ("require", False)):
+        done = scram(one.port, channel_binding=binding, **client_cert(certs, None))
+        assert (done.returncode == 0) == good, done.stderr
+    assert "did not offer an authentication method that supports channel binding" in done.stderr
+    one.stop()
+    told = one.find("channel_binding")
+    assert len(told) == 1 and "not bound" in told[0]["reason"] and "root_ca" in told[0]["hint"]
+
+
+@pytest.mark.parametrize("verified_too", [True, False])
+def test_plus_is_offered_where_the_server_offers_none_only_if_it_is_verified(
+        start, fake, certs, listener, verified, users, verified_too):
+    """Somebody in the middle could pass on a login that nothing binds to its certificate."""
+    def script(client, tell):
+        accept_startup(client, certs)
+        client.send(wire.authentication(10, b"SCRAM-SHA-256\0\0"))
+        tell(client.message().body)
+        client.rest()
+
+    address = f"127.0.0.1:{fake(script).port}"
+    words = {"scram": "bridge", "auth_file": users}
+    one = start(route(verified(address, verify_name="localhost", **words) if verified_too
+                      else {"address": address, "sslmode": "require", **words}, listener()))
+    with secured(one, certs) as client:
+        assert sasl.Login(client).offered() == (
+            [sasl.PLUS, sasl.SCRAM] if verified_too else [sasl.SCRAM])
+    one.stop()
+    assert len(one.find("channel_binding")) == (0 if verified_too else 1)
+
+
 # Settings.
 
 REFUSED = [
