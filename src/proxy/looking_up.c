@@ -92,10 +92,14 @@ static void failed_to_look_up(struct conversation *c, const struct failure *why)
                         "the log of the proxy has the reason");
 }
 
-static void remember(struct conversation *c, const struct scram_verifier *verifier)
+/* What was told as the verifier of nobody is told to the log only. */
+static void remember(struct conversation *c, const struct scram_verifier *verifier,
+                     const struct failure *why)
 {
     struct verifier_cache *cache = route_worker_lookup(c->rw, c->route)->cache;
 
+    if (failed(why))
+        report_failure(c, EVENT_AUTH_FAILED, "auth_query", why);
     if (cache != NULL)
         verifier_cache_put(cache, c->user, now_us(c), verifier);
     take(c, verifier);
@@ -129,6 +133,7 @@ void looking_up_start(struct conversation *c)
         options.password = secret_bytes(c->route->query_password);
     if (facts != NULL && facts->peer_endpoint != NULL)
         options.server_hash = endpoint_hash_bytes(facts->peer_endpoint);
+    options.may_be_else = facts != NULL && !facts->peer_verified;
     conversation_move(c, CONVERSATION_LOOKUP);
     looking_up_stop(a);
     a->query = calloc(1, sizeof *a->query);
@@ -155,9 +160,9 @@ void looking_up_bytes(struct conversation *c, struct bytes in)
     if (!sent)
         conversation_close(c, END_NO_MEMORY);
     else if (verdict == AUTH_QUERY_FOUND)
-        remember(c, &query->verifier);
+        remember(c, &query->verifier, &why);
     else if (verdict == AUTH_QUERY_NOBODY)
-        remember(c, NULL);
+        remember(c, NULL, &why);
     else if (verdict == AUTH_QUERY_FAILED)
         failed_to_look_up(c, &why);
 }

@@ -109,6 +109,9 @@ static enum auth_query_verdict begin_scram(struct auth_query *query, struct byte
     if (query->options.password.len == 0)
         return fail_to(query, "the server asks for a password; name a file with it in "
                               "auth_query_password_file");
+    if (options.flag != SCRAM_BOUND && query->options.may_be_else)
+        return fail_to(query, "the login cannot be bound to the server's certificate, which is "
+                              "not verified; set root_ca");
     scram_client_init(&query->scram, &options);
     rc = scram_client_first(&query->scram, &first, &query->why);
     if (rc == FAIL_NONE)
@@ -207,11 +210,10 @@ static enum auth_query_verdict on_row(struct auth_query *query, struct bytes mes
         return fail_to(query, "the statement returns more than one row");
     if (value.len == 0)
         return AUTH_QUERY_WANT_MORE;
-    if (scram_verifier_read(&query->verifier, value, &query->why) != FAIL_NONE) {
+    query->has_verifier =
+        scram_verifier_read(&query->verifier, value, &query->why) == FAIL_NONE;
+    if (!query->has_verifier)
         fail_context(&query->why, "auth_query");
-        return AUTH_QUERY_FAILED;
-    }
-    query->has_verifier = true;
     return AUTH_QUERY_WANT_MORE;
 }
 

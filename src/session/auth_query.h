@@ -10,7 +10,9 @@
  *
  * The role logs in with SCRAM, bound to the server's certificate where that offers it, or by
  * whatever lets it in without a password (a certificate, trust).  A server that wants the
- * password in clear or as md5 does not get it.
+ * password in clear or as md5 does not get it.  Where the far end may be somebody else a login
+ * that cannot be bound is none: it could be passed on, and the verifiers of all would be
+ * theirs.
  */
 #ifndef PGTLS_SESSION_AUTH_QUERY_H
 #define PGTLS_SESSION_AUTH_QUERY_H
@@ -21,7 +23,8 @@
 enum auth_query_verdict {
     AUTH_QUERY_WANT_MORE,
     AUTH_QUERY_FOUND,  /* query->verifier */
-    AUTH_QUERY_NOBODY, /* no row, or NULL: the user is not known, or has no password */
+    AUTH_QUERY_NOBODY, /* no row, or NULL: the user is not known, or has no password; or what
+                        * came is no verifier, see query->why: a client shall not learn that */
     AUTH_QUERY_FAILED, /* see query->why */
 };
 
@@ -41,6 +44,7 @@ struct auth_query_options {
     const char             *user;        /* $1 */
     struct bytes            password;    /* empty: none */
     struct bytes            server_hash; /* of the certificate; none: no binding */
+    bool                    may_be_else; /* the certificate is not verified */
     struct auth_query_keys *keys;
 };
 
