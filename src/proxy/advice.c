@@ -6,17 +6,23 @@
 
 #include <stdio.h>
 
+struct advice {
+    struct conf_problems *problems;
+    struct trust_pool    *pool;
+    struct trust         *system; /* NULL: there is none */
+};
+
 /* One certificate with its chain, and who names it. */
 struct subject {
     const struct route    *route;
     const char            *setting;
     const struct identity *identity;
-    struct conf_problems  *problems;
+    struct advice         *advice;
 };
 
 static void advise(const struct subject *about, const char *what, const char *hint)
 {
-    settings_problem(about->problems, true, about->route->settings, about->setting,
+    settings_problem(about->advice->problems, true, about->route->settings, about->setting,
                      "%s: %s; %s", identity_file(about->identity), what, hint);
 }
 
@@ -36,30 +42,23 @@ static void look_at_purpose(const struct subject *about, bool is_server)
 
 /* ---- whether its chain is whole (WIRE T7) ---- */
 
-static enum identity_end end_in(const struct subject *about, const struct tls_policy *policy)
+static struct trust *trust_of(const struct tls_policy *policy)
 {
-    const struct trust *trust = policy != NULL ? tls_policy_options(policy)->trust : NULL;
-
-    return trust != NULL ? identity_end(about->identity, trust) : IDENTITY_ENDS_UNKNOWN;
+    return policy != NULL ? tls_policy_options(policy)->trust : NULL;
 }
 
-static enum identity_end end_in_system(const struct subject *about)
+static enum identity_end end_in(const struct subject *about, struct trust *trust)
 {
-    struct trust     *system = trust_load(TRUST_SYSTEM, NULL);
-    enum identity_end end = IDENTITY_ENDS_UNKNOWN;
-
-    if (system != NULL)
-        end = identity_end(about->identity, system);
-    trust_release(system);
-    return end;
+    return trust != NULL ? identity_end(about->identity, about->advice->pool, trust)
+                         : IDENTITY_ENDS_UNKNOWN;
 }
 
 static enum identity_end end_of(const struct subject *about)
 {
     const enum identity_end ends[] = {
-        end_in(about, about->route->client_policy),
-        end_in(about, about->route->backend_policy),
-        end_in_system(about),
+        end_in(about, trust_of(about->route->client_policy)),
+        end_in(about, trust_of(about->route->backend_policy)),
+        end_in(about, about->advice->system),
     };
     enum identity_end end = IDENTITY_ENDS_UNKNOWN;
 
@@ -108,7 +107,7 @@ static void look_at_dates(const struct subject *about)
 static void look_at_authorities(const struct route *route, const char *setting,
                                 const struct tls_policy *policy, struct conf_problems *problems)
 {
-    const struct trust *trust = policy != NULL ? tls_policy_options(policy)->trust : NULL;
+    const struct trust *trust = trust_of(policy);
 
     for (size_t i = 0; trust != NULL && i < trust_count(trust); i++)
         if (has_expired(trust_facts(trust, i)))
@@ -121,11 +120,10 @@ static void look_at_authorities(const struct route *route, const char *setting,
 /* ---- all ---- */
 
 static void look_at_policy(const struct route *route, const char *setting,
-                           const struct tls_policy *policy, struct conf_problems *problems)
+                           const struct tls_policy *policy, struct advice *advice)
 {
     for (size_t i = 0; policy != NULL && i < TLS_MOST_IDENTITIES; i++) {
-        const struct subject about = { route, setting, tls_policy_identity(policy, i),
-                                       problems };
+        const struct subject about = { route, setting, tls_policy_identity(policy, i), advice };
 
         if (about.identity == NULL)
             continue;
@@ -136,7 +134,7 @@ static void look_at_policy(const struct route *route, const char *setting,
 }
 
 /* WIRE: a client that verifies would refuse the host by that name. */
-static void look_at_names(const struct route *host, struct conf_problems *problems)
+static void look_at_names(const struct route *host, struct advice *advice)
 {
     const struct conf_strings *names = &host->settings->listener.names;
 
@@ -148,7 +146,7 @@ static void look_at_names(const struct route *host, struct conf_problems *proble
         for (size_t i = 0; i < TLS_MOST_IDENTITIES; i++) {
             const struct subject about = { host, "listener.server_cert",
                                            tls_policy_identity(host->client_policy, i),
-                                           problems };
+                                           advice };
             char                 what[300];
 
             if (about.identity == NULL || identity_covers_name(about.identity, name))
@@ -160,22 +158,28 @@ static void look_at_names(const struct route *host, struct conf_problems *proble
     }
 }
 
-static void look_at_route(const struct route *route, struct conf_problems *problems)
+static void look_at_route(const struct route *route, struct advice *advice)
 {
-    look_at_policy(route, "listener.server_cert", route->client_policy, problems);
-    look_at_authorities(route, "listener.client_ca", route->client_policy, problems);
+    look_at_policy(route, "listener.server_cert", route->client_policy, advice);
+    look_at_authorities(route, "listener.client_ca", route->client_policy, advice->problems);
     if (route->place == 0 || route->settings->has_own_backend) {
-        look_at_policy(route, "backend.client_cert", route->backend_policy, problems);
-        look_at_authorities(route, "backend.root_ca", route->backend_policy, problems);
+        look_at_policy(route, "backend.client_cert", route->backend_policy, advice);
+        look_at_authorities(route, "backend.root_ca", route->backend_policy, advice->problems);
     }
     for (size_t i = 0; i < route->host_count; i++) {
-        look_at_route(route->hosts[i], problems);
-        look_at_names(route->hosts[i], problems);
+        look_at_route(route->hosts[i], advice);
+        look_at_names(route->hosts[i], advice);
     }
 }
 
 void advice_give(const struct generation *generation, struct conf_problems *problems)
 {
+    struct advice advice = { .problems = problems,
+                             .pool = trust_pool_new(),
+                             .system = trust_load(TRUST_SYSTEM, NULL) };
+
     for (size_t i = 0; i < generation->settings->route_count; i++)
-        look_at_route(generation->routes[i], problems);
+        look_at_route(generation->routes[i], &advice);
+    trust_release(advice.system);
+    trust_pool_free(advice.pool);
 }

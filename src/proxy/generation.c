@@ -31,17 +31,17 @@ static void load_routes(struct generation *generation, const struct generation *
                         struct conf_problems *problems)
 {
     const struct proxy_settings *settings = generation->settings;
+    struct trust_pool           *pool = trust_pool_new();
 
     generation->routes = calloc(settings->route_count, sizeof *generation->routes);
-    if (generation->routes == NULL) {
+    if (generation->routes == NULL || pool == NULL)
         conf_problem_add(problems, false, 0, "out of memory");
-        return;
-    }
-    for (size_t i = 0; i < settings->route_count; i++)
+    for (size_t i = 0; generation->routes != NULL && i < settings->route_count; i++)
         generation->routes[i] = route_new(
             &settings->routes[i],
-            before != NULL ? generation_route(before, settings->routes[i].name) : NULL,
+            before != NULL ? generation_route(before, settings->routes[i].name) : NULL, pool,
             problems);
+    trust_pool_free(pool);
 }
 
 /* ---- certificates that take the place of others ---- */

@@ -34,11 +34,23 @@ static void write_files(int days)
     cert_free(&cert);
 }
 
+static struct generation *load(const char *text)
+{
+    struct conf_problems   problems = { .file = "test.toml" };
+    struct proxy_settings *settings =
+        settings_load_text("test.toml", bytes_of_string(text), &problems);
+    struct generation *generation;
+
+    assert_non_null(settings);
+    generation = generation_new(settings, NULL, &problems);
+    assert_non_null(generation);
+    conf_problems_fini(&problems);
+    return generation;
+}
+
 static int set_up(void **state)
 {
-    char                   text[1024];
-    struct conf_problems   problems = { .file = "test.toml" };
-    struct proxy_settings *settings;
+    char text[1024];
 
     rig = (struct rig){ .dir = certs_dir_new() };
     write_files(90);
@@ -47,11 +59,7 @@ static int set_up(void **state)
              "server_cert = \"%s\"\nserver_key = \"%s\"\nclient_ca = \"%s\"\n"
              "[proxy.backend]\naddress = \"127.0.0.1:1\"\n",
              rig.cert, rig.key, rig.cert);
-    settings = settings_load_text("test.toml", bytes_of_string(text), &problems);
-    assert_non_null(settings);
-    rig.generation = generation_new(settings, NULL, &problems);
-    assert_non_null(rig.generation);
-    conf_problems_fini(&problems);
+    rig.generation = load(text);
     return 0;
 }
 
@@ -125,6 +133,28 @@ static void a_valid_certificate_does_not_give_way_to_an_expired_one(void **state
     assert_non_null(strstr(told, "listener.server_cert: the certificate has expired"));
 }
 
+static void what_several_routes_trust_is_loaded_once(void **state)
+{
+    char               text[2048];
+    struct generation *all;
+    struct trust      *first;
+
+    snprintf(text, sizeof text,
+             "[defaults.listener]\nserver_cert = \"%s\"\nserver_key = \"%s\"\n"
+             "client_ca = \"%s\"\n[[proxy]]\nname = \"one\"\n"
+             "[proxy.listener]\nbind_address = \"127.0.0.1:1\"\n"
+             "[proxy.backend]\naddress = \"127.0.0.1:1\"\nroot_ca = \"%s\"\n"
+             "[[proxy]]\nname = \"two\"\n[proxy.listener]\nbind_address = \"127.0.0.1:2\"\n"
+             "[proxy.backend]\naddress = \"127.0.0.1:1\"\n",
+             rig.cert, rig.key, rig.cert, rig.cert);
+    all = load(text);
+    first = tls_policy_options(all->routes[0]->client_policy)->trust;
+    assert_non_null(first);
+    assert_ptr_equal(tls_policy_options(all->routes[0]->backend_policy)->trust, first);
+    assert_ptr_equal(tls_policy_options(all->routes[1]->client_policy)->trust, first);
+    generation_release(all);
+}
+
 static void without_memory_nothing_is_left_behind(void **state)
 {
     bool has_failed = true;
@@ -151,6 +181,7 @@ int main(void)
         GENERATION_TEST(a_renewal_has_the_settings_and_the_new_files),
         GENERATION_TEST(the_digest_is_of_the_files),
         GENERATION_TEST(a_valid_certificate_does_not_give_way_to_an_expired_one),
+        GENERATION_TEST(what_several_routes_trust_is_loaded_once),
         GENERATION_TEST(without_memory_nothing_is_left_behind),
     };
 

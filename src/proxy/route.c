@@ -10,6 +10,11 @@
 
 /* ---- loading ---- */
 
+struct loading {
+    struct trust_pool    *pool;
+    struct conf_problems *problems;
+};
+
 static void tell(struct conf_problems *problems, const struct route_settings *settings,
                  const char *setting, const struct failure *why)
 {
@@ -165,22 +170,24 @@ static void warn_of_binding(const struct route_settings *settings,
 }
 
 /* A port with hosts shows no certificate of its own. */
-static void load_client_side(struct route *route, struct conf_problems *problems)
+static void load_client_side(struct route *route, const struct loading *loading)
 {
     const struct route_settings *settings = route->settings;
     struct buf                   map_text = BUF_LIMIT(0);
 
     if (settings->host_count > 0 || settings->listener.sslmode == SSLMODE_DISABLE)
         return;
-    route->map = settings_load_map(settings, &map_text, problems);
-    route->client_policy = route_policy_of_clients(settings, buf_bytes(&map_text), problems);
+    route->map = settings_load_map(settings, &map_text, loading->problems);
+    route->client_policy = route_policy_of_clients(settings, buf_bytes(&map_text),
+                                                   loading->pool, loading->problems);
     buf_fini(&map_text);
     if (route->client_policy != NULL && settings->backend.scram == SCRAM_BRIDGE)
-        warn_of_binding(settings, tls_policy_options(route->client_policy)->identity, problems);
+        warn_of_binding(settings, tls_policy_options(route->client_policy)->identity,
+                        loading->problems);
 }
 
 static void load_backend_side(struct route *route, const struct route *port,
-                              struct conf_problems *problems)
+                              const struct loading *loading)
 {
     const struct route_settings *settings = route->settings;
 
@@ -194,16 +201,17 @@ static void load_backend_side(struct route *route, const struct route *port,
     if (!settings_has_backend(settings))
         return;
     if (settings->backend.sslmode != SSLMODE_DISABLE)
-        route->backend_policy = route_policy_of_backend(settings, problems);
-    route->users = route->own_users = settings_load_users(settings, problems);
-    route->own_query_password = settings_load_query_password(settings, problems);
+        route->backend_policy =
+            route_policy_of_backend(settings, loading->pool, loading->problems);
+    route->users = route->own_users = settings_load_users(settings, loading->problems);
+    route->own_query_password = settings_load_query_password(settings, loading->problems);
     route->query_password = &route->own_query_password;
 }
 
 /* `port`: of a host.  Takes the tally over. */
 static struct route *load_route(const struct route_settings *settings,
                                 struct route_tally *tally, const struct route *port,
-                                struct conf_problems *problems)
+                                const struct loading *loading)
 {
     struct route *route = calloc(1, sizeof *route);
 
@@ -213,13 +221,13 @@ static struct route *load_route(const struct route_settings *settings,
         route->settings = settings;
         route->tally = tally;
         route->gate_policy = gate_policy(settings->listener.sslmode);
-        load_client_side(route, problems);
-        load_backend_side(route, port, problems);
+        load_client_side(route, loading);
+        load_backend_side(route, port, loading);
         set_stream_options(route);
     }
-    if (route == NULL || tally == NULL || !set_addresses(route, problems))
-        conf_problem_add(problems, false, settings->line, "route \"%s\": out of memory",
-                         settings->name);
+    if (route == NULL || tally == NULL || !set_addresses(route, loading->problems))
+        conf_problem_add(loading->problems, false, settings->line,
+                         "route \"%s\": out of memory", settings->name);
     return route;
 }
 
@@ -245,19 +253,19 @@ static void name_hosts(struct route *port, struct conf_problems *problems)
     free(hosts);
 }
 
-static void load_hosts(struct route *port, struct conf_problems *problems)
+static void load_hosts(struct route *port, const struct loading *loading)
 {
     const struct route_settings *settings = port->settings;
     bool                         are_good = true;
 
     port->hosts = calloc(settings->host_count + 1, sizeof(struct route *));
     if (port->hosts == NULL) {
-        conf_problem_add(problems, false, settings->line, "route \"%s\": out of memory",
-                         settings->name);
+        conf_problem_add(loading->problems, false, settings->line,
+                         "route \"%s\": out of memory", settings->name);
         return;
     }
     for (size_t i = 0; i < settings->host_count; i++) {
-        struct route *host = load_route(&settings->hosts[i], hold_tally(port), port, problems);
+        struct route *host = load_route(&settings->hosts[i], hold_tally(port), port, loading);
 
         are_good = are_good && host != NULL && host->client_policy != NULL;
         if (host == NULL)
@@ -267,18 +275,19 @@ static void load_hosts(struct route *port, struct conf_problems *problems)
         port->hosts[port->host_count++] = host;
     }
     if (are_good && port->host_count > 0)
-        name_hosts(port, problems);
+        name_hosts(port, loading->problems);
 }
 
 struct route *route_new(const struct route_settings *settings, const struct route *before,
-                        struct conf_problems *problems)
+                        struct trust_pool *pool, struct conf_problems *problems)
 {
-    size_t        errors = problems->error_count;
-    struct route *route = load_route(settings, hold_tally(before), NULL, problems);
+    const struct loading loading = { pool, problems };
+    size_t               errors = problems->error_count;
+    struct route        *route = load_route(settings, hold_tally(before), NULL, &loading);
 
     if (route != NULL) {
         route->backend_count = settings_has_backend(settings);
-        load_hosts(route, problems);
+        load_hosts(route, &loading);
     }
     if (problems->error_count == errors)
         return route;

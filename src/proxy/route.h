@@ -77,11 +77,11 @@ struct route {
 };
 
 /*
- * Loads certificates, keys and CAs.  `before` is the route of the same name that
- * served until now, or NULL.  NULL: `problems` says why.
+ * Loads certificates, keys and CAs, those that `pool` has already from there.  `before` is the
+ * route of the same name that served until now, or NULL.  NULL: `problems` says why.
  */
 struct route *route_new(const struct route_settings *settings, const struct route *before,
-                        struct conf_problems *problems);
+                        struct trust_pool *pool, struct conf_problems *problems);
 void          route_free(struct route *route); /* NULL is fine */
 
 /* Whether a PROXY header is taken from this peer. */

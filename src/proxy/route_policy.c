@@ -130,7 +130,7 @@ static bool set_trust(struct tls_policy_options *options, const struct route_set
     const char *ca =
         side == SECTION_LISTENER ? settings->listener.client_ca : settings->backend.root_ca;
 
-    options->trust = settings_load_trust(settings, side, problems);
+    options->trust = settings_load_trust(settings, side, options->pool, problems);
     return options->trust != NULL || ca == NULL;
 }
 
@@ -142,8 +142,8 @@ static enum tls_order order(int prefers_server)
 }
 
 struct tls_policy *route_policy_of_clients(const struct route_settings *settings,
-                                           struct bytes                 map_text,
-                                           struct conf_problems        *problems)
+                                           struct bytes map_text, struct trust_pool *pool,
+                                           struct conf_problems *problems)
 {
     const struct listener_settings *listener = &settings->listener;
     struct identity                *identities[TLS_MOST_IDENTITIES];
@@ -153,6 +153,7 @@ struct tls_policy *route_policy_of_clients(const struct route_settings *settings
     bool                            is_good;
     struct tls_policy_options       options = {
               .role = TLS_SERVER,
+              .pool = pool,
               .max_record_bytes = listener->max_record_bytes,
               .dh_params_file = listener->dh_params_file,
               .order = order(listener->prefer_server_ciphers),
@@ -182,6 +183,7 @@ static enum tls_peer_check backend_check(const struct backend_settings *backend)
 }
 
 struct tls_policy *route_policy_of_backend(const struct route_settings *settings,
+                                           struct trust_pool           *pool,
                                            struct conf_problems        *problems)
 {
     const struct backend_settings *backend = &settings->backend;
@@ -191,6 +193,7 @@ struct tls_policy *route_policy_of_backend(const struct route_settings *settings
     bool                           is_good;
     struct tls_policy_options      options = {
              .role = TLS_CLIENT,
+             .pool = pool,
              .peer_check = backend_check(backend),
     };
 

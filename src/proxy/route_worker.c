@@ -19,30 +19,32 @@ static struct tls_context *share(struct route_worker *rw, struct tls_context *co
     return context;
 }
 
-static enum fail make_client_context(struct route_worker *rw, struct failure *why)
+static enum fail make_client_context(struct route_worker *rw, struct trust_pool *pool,
+                                     struct failure *why)
 {
     const struct route *route = rw->route;
 
     if (route->names != NULL)
-        rw->client_context = share(rw, tls_context_new_for_hosts(route->names, why));
+        rw->client_context = share(rw, tls_context_new_for_hosts(route->names, pool, why));
     else if (route->client_policy != NULL)
-        rw->client_context = share(rw, tls_context_new(route->client_policy, why));
+        rw->client_context = share(rw, tls_context_new_in(route->client_policy, pool, why));
     return failed(why) ? why->kind : FAIL_NONE;
 }
 
 /* A host without a backend of its own has no context of its own either. */
 static enum fail make_backend_context(struct route_worker *rw, const struct route *route,
-                                      struct failure *why)
+                                      struct trust_pool *pool, struct failure *why)
 {
     bool is_shared = route->place > 0 && !route->settings->has_own_backend;
 
     if (route->backend_policy != NULL && !is_shared)
         rw->backend_contexts[route->place] =
-            share(rw, tls_context_new(route->backend_policy, why));
+            share(rw, tls_context_new_in(route->backend_policy, pool, why));
     return failed(why) ? why->kind : FAIL_NONE;
 }
 
-static enum fail make_contexts(struct route_worker *rw, struct failure *why)
+static enum fail make_contexts(struct route_worker *rw, struct trust_pool *pool,
+                               struct failure *why)
 {
     const struct route *route = rw->route;
     enum fail           rc;
@@ -50,10 +52,10 @@ static enum fail make_contexts(struct route_worker *rw, struct failure *why)
     rw->backend_contexts = calloc(1 + route->host_count, sizeof(struct tls_context *));
     if (rw->backend_contexts == NULL)
         return fail(why, FAIL_MEMORY, "out of memory");
-    if ((rc = make_client_context(rw, why)) == FAIL_NONE)
-        rc = make_backend_context(rw, route, why);
+    if ((rc = make_client_context(rw, pool, why)) == FAIL_NONE)
+        rc = make_backend_context(rw, route, pool, why);
     for (size_t i = 0; rc == FAIL_NONE && i < route->host_count; i++)
-        rc = make_backend_context(rw, route->hosts[i], why);
+        rc = make_backend_context(rw, route->hosts[i], pool, why);
     return rc;
 }
 
@@ -105,25 +107,27 @@ struct tls_context *route_worker_backend_context(const struct route_worker *rw,
     return rw->backend_contexts[route->settings->has_own_backend ? route->place : 0];
 }
 
-struct route_worker *route_worker_new(struct generation *generation, const struct route *route,
-                                      struct worker *worker, struct failure *why)
+struct route_worker *route_worker_new(const struct route_worker_options *options,
+                                      struct failure                    *why)
 {
-    struct route_worker *rw = calloc(1, sizeof *rw);
+    const struct route_settings *settings = options->route->settings;
+    struct route_worker         *rw = calloc(1, sizeof *rw);
 
     if (rw == NULL) {
         (void)fail(why, FAIL_MEMORY, "out of memory");
         return NULL;
     }
-    rw->worker = worker;
-    rw->generation = generation_hold(generation);
-    rw->route = route;
+    rw->worker = options->worker;
+    rw->generation = generation_hold(options->generation);
+    rw->route = options->route;
     rw->unproved_end = &rw->unproved;
     rw->drain_deadline.expired = on_drain_deadline;
-    refusals_init(&rw->refusals, worker->loop, worker->log, route->settings->name);
-    rw->listeners = calloc(route->settings->listener.bind_address.count, sizeof *rw->listeners);
+    refusals_init(&rw->refusals, rw->worker->loop, rw->worker->log, settings->name);
+    rw->listeners = calloc(settings->listener.bind_address.count, sizeof *rw->listeners);
     if (rw->listeners == NULL)
         (void)fail(why, FAIL_MEMORY, "out of memory");
-    else if (make_contexts(rw, why) == FAIL_NONE && make_lookups(rw, why) == FAIL_NONE)
+    else if (make_contexts(rw, options->pool, why) == FAIL_NONE &&
+             make_lookups(rw, why) == FAIL_NONE)
         return rw;
     route_worker_free(rw);
     return NULL;

@@ -64,9 +64,16 @@ struct tls_context *route_worker_backend_context(const struct route_worker *rw,
 struct route_lookup *route_worker_lookup(const struct route_worker *rw,
                                          const struct route        *route);
 
+struct route_worker_options {
+    struct generation  *generation;
+    const struct route *route; /* one of it */
+    struct worker      *worker;
+    struct trust_pool  *pool; /* of its thread: stores that others have too; NULL: own ones */
+};
+
 /* NULL with `why` filled on failure. */
-struct route_worker *route_worker_new(struct generation *generation, const struct route *route,
-                                      struct worker *worker, struct failure *why);
+struct route_worker *route_worker_new(const struct route_worker_options *options,
+                                      struct failure                    *why);
 void                 route_worker_free(struct route_worker *rw); /* no conversation is left */
 
 /* Accepts from a socket of the route; at most one call for each of its addresses. */

@@ -187,7 +187,8 @@ static void warn_of_expired_lists(const struct route_settings *route,
 }
 
 struct trust *settings_load_trust(const struct route_settings *route,
-                                  enum settings_section side, struct conf_problems *problems)
+                                  enum settings_section side, struct trust_pool *pool,
+                                  struct conf_problems *problems)
 {
     struct trust_files files = trust_files(route, side);
     struct failure     why = { 0 };
@@ -195,7 +196,7 @@ struct trust *settings_load_trust(const struct route_settings *route,
 
     if (files.file == NULL)
         return NULL;
-    trust = trust_load_files(&files, &why);
+    trust = trust_pool_load(pool, &files, &why);
     if (trust == NULL)
         tell_of_trust(route, side, &why, problems);
     else
@@ -299,51 +300,54 @@ struct secret settings_load_query_password(const struct route_settings *route,
 /* ---- settings with errors ---- */
 
 static void prove_side(const struct route_settings *route, enum settings_section side,
-                       struct conf_problems *problems)
+                       struct trust_pool *pool, struct conf_problems *problems)
 {
     struct identity *identities[TLS_MOST_IDENTITIES];
 
     if (passphrase_command(route, side) == NULL &&
         settings_load_identities(route, side, identities, problems))
         settings_release_identities(identities);
-    trust_release(settings_load_trust(route, side, problems));
+    trust_release(settings_load_trust(route, side, pool, problems));
 }
 
-static void prove_client_side(const struct route_settings *route,
-                              struct conf_problems        *problems)
+static void prove_client_side(const struct route_settings *route, struct trust_pool *pool,
+                              struct conf_problems *problems)
 {
     struct buf text = BUF_LIMIT(0);
 
-    prove_side(route, SECTION_LISTENER, problems);
+    prove_side(route, SECTION_LISTENER, pool, problems);
     ident_map_free(settings_load_map(route, &text, problems));
     buf_fini(&text);
     tls_ticket_keys_release(settings_load_ticket_keys(route, problems));
 }
 
-static void prove_server_side(const struct route_settings *route,
-                              struct conf_problems        *problems)
+static void prove_server_side(const struct route_settings *route, struct trust_pool *pool,
+                              struct conf_problems *problems)
 {
     struct secret password = settings_load_query_password(route, problems);
 
-    prove_side(route, SECTION_BACKEND, problems);
+    prove_side(route, SECTION_BACKEND, pool, problems);
     userlist_free(settings_load_users(route, problems));
     secret_fini(&password);
 }
 
 void settings_prove_files(const struct proxy_settings *settings, struct conf_problems *problems)
 {
+    struct trust_pool *pool = trust_pool_new();
+
     for (size_t i = 0; i < settings->route_count; i++) {
         const struct route_settings *route = &settings->routes[i];
 
         if (route->name == NULL)
             continue;
         if (route->host_count == 0)
-            prove_client_side(route, problems);
-        prove_server_side(route, problems);
+            prove_client_side(route, pool, problems);
+        prove_server_side(route, pool, problems);
         for (size_t n = 0; n < route->host_count; n++) {
-            prove_client_side(&route->hosts[n], problems);
+            prove_client_side(&route->hosts[n], pool, problems);
             if (route->hosts[n].has_own_backend)
-                prove_server_side(&route->hosts[n], problems);
+                prove_server_side(&route->hosts[n], pool, problems);
         }
     }
+    trust_pool_free(pool);
 }

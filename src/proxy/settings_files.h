@@ -24,10 +24,11 @@ bool settings_load_identities(const struct route_settings *route, enum settings_
                               struct conf_problems *problems);
 void settings_release_identities(struct identity *identities[static TLS_MOST_IDENTITIES]);
 
-/* client_ca or root_ca with its revocation lists.  NULL where none is set, and after a problem.
- */
+/* client_ca or root_ca with its revocation lists, where `pool` has not loaded the same before.
+ * NULL where none is set, and after a problem. */
 struct trust *settings_load_trust(const struct route_settings *route,
-                                  enum settings_section side, struct conf_problems *problems);
+                                  enum settings_section side, struct trust_pool *pool,
+                                  struct conf_problems *problems);
 
 /* ident_map out of ident_file, whose text is appended to `text`.  NULL where none is set, and
  * after a problem. */

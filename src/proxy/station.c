@@ -63,26 +63,37 @@ static void free_list(struct route_worker **list)
 
 /* ---- prepare ---- */
 
+static bool prepare_route(struct station *station, const struct route_worker_options *options,
+                          struct failure *why)
+{
+    struct route_worker *rw = route_worker_new(options, why);
+
+    if (rw == NULL)
+        return false;
+    rw->owner = station;
+    rw->emptied = on_emptied;
+    rw->next = station->prepared;
+    station->prepared = rw;
+    return true;
+}
+
 static void run_prepare(struct loop_task *task)
 {
-    struct order      *order = container_of(task, struct order, task);
-    struct station    *station = order->station;
-    struct generation *generation = order->generation;
+    struct order               *order = container_of(task, struct order, task);
+    struct station             *station = order->station;
+    struct route_worker_options options = { .generation = order->generation,
+                                            .worker = &station->worker,
+                                            .pool = trust_pool_new() };
 
-    for (size_t i = 0; i < generation->settings->route_count; i++) {
-        struct route_worker *rw =
-            route_worker_new(generation, generation->routes[i], &station->worker, order->why);
-
-        if (rw == NULL) {
-            order->result = order->why->kind;
-            free_list(&station->prepared);
-            return;
-        }
-        rw->owner = station;
-        rw->emptied = on_emptied;
-        rw->next = station->prepared;
-        station->prepared = rw;
+    for (size_t i = 0; i < order->generation->settings->route_count; i++) {
+        options.route = order->generation->routes[i];
+        if (prepare_route(station, &options, order->why))
+            continue;
+        order->result = order->why->kind;
+        free_list(&station->prepared);
+        break;
     }
+    trust_pool_free(options.pool);
 }
 
 enum fail station_prepare(struct station *station, struct generation *generation,

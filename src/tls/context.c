@@ -19,6 +19,7 @@ struct tls_context {
     struct tls_aeads    *aeads;
     struct tls_hosts    *hosts; /* NULL: one policy for all */
     struct tls_context **of_hosts;
+    struct trust_pool   *pool; /* while it is made; or NULL */
 };
 
 static int on_verify(int is_good, X509_STORE_CTX *store)
@@ -159,15 +160,16 @@ static enum fail set_identities(SSL_CTX *library, const struct tls_policy_option
     return rc;
 }
 
-static enum fail set_trust(SSL_CTX *library, const struct tls_policy_options *options,
-                           struct failure *why)
+static enum fail set_trust(const struct tls_context *context, struct failure *why)
 {
-    bool        is_server = options->role == TLS_SERVER;
-    X509_STORE *store;
+    const struct tls_policy_options *options = tls_policy_options(context->policy);
+    SSL_CTX                         *library = context->library;
+    bool                             is_server = options->role == TLS_SERVER;
+    X509_STORE                      *store;
 
     if (options->peer_check == TLS_PEER_ANY)
         return FAIL_NONE;
-    if ((store = trust_new_store(options->trust, why)) == NULL)
+    if ((store = trust_pool_store(context->pool, options->trust, why)) == NULL)
         return FAIL_CERT;
     SSL_CTX_set_cert_store(library, store);
     if (is_server)
@@ -212,7 +214,7 @@ static enum fail build(struct tls_context *context, struct failure *why)
                                    why)) != FAIL_NONE ||
         (rc = set_identities(context->library, options, why)) != FAIL_NONE)
         return rc;
-    return set_trust(context->library, options, why);
+    return set_trust(context, why);
 }
 
 /* An SSL begins with a context that has nothing set, and is then made one of a host. */
@@ -229,7 +231,8 @@ static enum fail build_for_hosts(struct tls_context *context, struct failure *wh
     if ((context->of_hosts = calloc(count, sizeof(struct tls_context *))) == NULL)
         return fail(why, FAIL_MEMORY, "out of memory");
     for (size_t i = 0; i < count; i++) {
-        context->of_hosts[i] = tls_context_new(tls_hosts_policy(context->hosts, i), why);
+        context->of_hosts[i] =
+            tls_context_new_in(tls_hosts_policy(context->hosts, i), context->pool, why);
         if (context->of_hosts[i] == NULL)
             return FAIL_TLS;
     }
@@ -237,7 +240,7 @@ static enum fail build_for_hosts(struct tls_context *context, struct failure *wh
 }
 
 static struct tls_context *new_context(struct tls_policy *policy, struct tls_hosts *hosts,
-                                       struct failure *why)
+                                       struct trust_pool *pool, struct failure *why)
 {
     struct tls_context *context = calloc(1, sizeof *context);
     enum fail           rc;
@@ -249,8 +252,10 @@ static struct tls_context *new_context(struct tls_policy *policy, struct tls_hos
     context->holders = 1;
     context->policy = tls_policy_hold(policy);
     context->hosts = hosts != NULL ? tls_hosts_hold(hosts) : NULL;
+    context->pool = pool;
     ERR_clear_error();
     rc = hosts != NULL ? build_for_hosts(context, why) : build(context, why);
+    context->pool = NULL;
     ERR_clear_error();
     if (rc == FAIL_NONE)
         return context;
@@ -260,12 +265,19 @@ static struct tls_context *new_context(struct tls_policy *policy, struct tls_hos
 
 struct tls_context *tls_context_new(struct tls_policy *policy, struct failure *why)
 {
-    return new_context(policy, NULL, why);
+    return new_context(policy, NULL, NULL, why);
 }
 
-struct tls_context *tls_context_new_for_hosts(struct tls_hosts *hosts, struct failure *why)
+struct tls_context *tls_context_new_in(struct tls_policy *policy, struct trust_pool *pool,
+                                       struct failure *why)
 {
-    return new_context(tls_hosts_policy(hosts, 0), hosts, why);
+    return new_context(policy, NULL, pool, why);
+}
+
+struct tls_context *tls_context_new_for_hosts(struct tls_hosts *hosts, struct trust_pool *pool,
+                                              struct failure *why)
+{
+    return new_context(tls_hosts_policy(hosts, 0), hosts, pool, why);
 }
 
 struct tls_context *tls_context_hold(struct tls_context *context)

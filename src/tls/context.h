@@ -15,11 +15,16 @@ struct tls_context;
 
 struct tls_context *tls_context_new(struct tls_policy *policy, struct failure *why);
 
+/* With a store that others of the same thread have too; NULL: its own. */
+struct tls_context *tls_context_new_in(struct tls_policy *policy, struct trust_pool *pool,
+                                       struct failure *why);
+
 /*
  * One for all hosts of a port: an engine starts with it, and goes on with the context
- * of the host that the ClientHello names.
+ * of the host that the ClientHello names.  `pool` as above.
  */
-struct tls_context *tls_context_new_for_hosts(struct tls_hosts *hosts, struct failure *why);
+struct tls_context *tls_context_new_for_hosts(struct tls_hosts *hosts, struct trust_pool *pool,
+                                              struct failure *why);
 
 struct tls_context *tls_context_hold(struct tls_context *context);
 void                tls_context_release(struct tls_context *context); /* NULL is fine */

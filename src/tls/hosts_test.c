@@ -62,7 +62,8 @@ static struct tls_engine *new_engine(const struct tls_host *hosts, size_t count,
 {
     struct failure      why = { 0 };
     struct tls_hosts   *set = tls_hosts_new(hosts, count, &why);
-    struct tls_context *context = set != NULL ? tls_context_new_for_hosts(set, &why) : NULL;
+    struct tls_context *context =
+        set != NULL ? tls_context_new_for_hosts(set, NULL, &why) : NULL;
     struct tls_engine *engine = context != NULL ? tls_engine_new(context, options, &why) : NULL;
 
     if (engine == NULL)
@@ -443,6 +444,33 @@ static void hosts_outlive_their_makers_and_fail_cleanly_without_memory(void **st
     tls_hosts_release(NULL);
 }
 
+static X509_STORE *store_of(const struct tls_context *context, size_t host)
+{
+    return SSL_CTX_get_cert_store(tls_context_library(tls_context_of_host(context, host)));
+}
+
+/* A thousand hosts may trust the platform's store: each copy would cost as much as all. */
+static void hosts_that_trust_the_same_share_its_store(void **state)
+{
+    const struct tls_host hosts[] = {
+        { NAMES("b.example.com"), b_policy },
+        { NAMES("c.example.com"), b_policy },
+        { NAMES("a.example.com"), a_policy },
+    };
+    struct tls_hosts   *set = tls_hosts_new(hosts, 3, NULL);
+    struct trust_pool  *pool = trust_pool_new();
+    struct tls_context *shared = tls_context_new_for_hosts(set, pool, NULL);
+    struct tls_context *alone = tls_context_new_for_hosts(set, NULL, NULL);
+
+    assert_ptr_equal(store_of(shared, 0), store_of(shared, 1));
+    assert_ptr_not_equal(store_of(shared, 0), store_of(shared, 2));
+    assert_ptr_not_equal(store_of(alone, 0), store_of(alone, 1));
+    trust_pool_free(pool);
+    tls_context_release(shared);
+    tls_context_release(alone);
+    tls_hosts_release(set);
+}
+
 static void direct_tls_without_alpn_is_refused_with_120_at_any_host(void **state)
 {
     struct tls_host hosts[] = { { NAMES("a"), a_policy } };
@@ -485,6 +513,7 @@ int main(void)
         cmocka_unit_test(a_hello_after_a_retry_is_the_same_host),
         cmocka_unit_test(names_that_cannot_be_announced_and_names_twice_are_refused),
         cmocka_unit_test(hosts_outlive_their_makers_and_fail_cleanly_without_memory),
+        cmocka_unit_test(hosts_that_trust_the_same_share_its_store),
         cmocka_unit_test(direct_tls_without_alpn_is_refused_with_120_at_any_host),
     };
 

@@ -181,7 +181,9 @@ static enum fail make(struct tls_policy *policy, struct failure *why)
     if (options->dh_params_file != NULL &&
         (policy->dh = tls_parameters_load_dh(options->dh_params_file, why)) == NULL)
         return FAIL_CONFIG;
-    if ((proof = tls_context_new(policy, why)) == NULL)
+    proof = tls_context_new_in(policy, options->pool, why);
+    options->pool = NULL;
+    if (proof == NULL)
         return FAIL_TLS;
     tls_context_release(proof);
     return FAIL_NONE;

@@ -12,7 +12,7 @@
 #include "base/fail.h"
 #include "tls/tickets.h"
 #include "x509/identity.h"
-#include "x509/trust.h"
+#include "x509/trust_pool.h"
 
 enum tls_role { TLS_SERVER, TLS_CLIENT };
 
@@ -63,6 +63,9 @@ struct tls_policy_options {
      * mode, client_name, map.  The contents of `trust` are added to it here. */
     struct tls_ticket_keys *ticket_keys;
     struct bytes            ticket_scope;
+
+    struct trust_pool
+        *pool; /* the proof takes its store from there; borrowed until it is made */
 };
 
 struct tls_policy;

@@ -180,7 +180,7 @@ static struct tls_engine *make_all(struct failure *why)
     if (host.policy != NULL)
         hosts = tls_hosts_new(&host, 1, why);
     if (hosts != NULL)
-        context = tls_context_new_for_hosts(hosts, why);
+        context = tls_context_new_for_hosts(hosts, NULL, why);
     if (context != NULL)
         engine = tls_engine_new(
             context,

@@ -428,7 +428,7 @@ static struct tls_engine *new_two_hosts(bool has_tickets_at_b)
     hosts[0] = (struct tls_host){ &a_name, 1, tls_policy_new(&a, NULL) };
     hosts[1] = (struct tls_host){ &b_name, 1, tls_policy_new(&b, NULL) };
     set = tls_hosts_new(hosts, 2, NULL);
-    context = tls_context_new_for_hosts(set, NULL);
+    context = tls_context_new_for_hosts(set, NULL, NULL);
     engine = tls_engine_new(context, &(struct tls_engine_options){ .wall_s = CERTS_NOW }, NULL);
     assert_non_null(engine);
     tls_context_release(context);

@@ -4,7 +4,7 @@
 #include "x509/certificate.h"
 #include "x509/name_match.h"
 #include "x509/pem_file.h"
-#include "x509/trust.h"
+#include "x509/trust_pool.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -166,9 +166,10 @@ static X509 *last_of(const struct identity *identity)
 }
 
 /* The issuer of the last certificate, or NULL; the caller's. */
-static X509 *find_issuer(const struct identity *identity, const struct trust *known)
+static X509 *find_issuer(const struct identity *identity, struct trust_pool *pool,
+                         struct trust *known)
 {
-    X509_STORE     *store = trust_new_store(known, NULL);
+    X509_STORE     *store = trust_pool_store(pool, known, NULL);
     X509_STORE_CTX *context = X509_STORE_CTX_new();
     X509           *issuer = NULL;
 
@@ -182,14 +183,15 @@ static X509 *find_issuer(const struct identity *identity, const struct trust *kn
     return issuer;
 }
 
-enum identity_end identity_end(const struct identity *identity, const struct trust *known)
+enum identity_end identity_end(const struct identity *identity, struct trust_pool *pool,
+                               struct trust *known)
 {
     enum identity_end end = IDENTITY_ENDS_UNKNOWN;
     X509             *issuer;
 
     if (is_root(last_of(identity)))
         return IDENTITY_ENDS_AT_ROOT;
-    issuer = find_issuer(identity, known);
+    issuer = find_issuer(identity, pool, known);
     if (issuer != NULL)
         end = is_root(issuer) ? IDENTITY_ENDS_AT_ROOT : IDENTITY_LACKS_ITS_LINK;
     X509_free(issuer);

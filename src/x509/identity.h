@@ -43,15 +43,18 @@ const struct certificate_facts *identity_chain_facts(const struct identity *iden
 
 const char *identity_file(const struct identity *identity); /* of the certificates */
 
-/* What --check warns of: whether the chain leads to a root without a gap.  `known` is a store
- * that has the issuer of its last certificate, or not. */
+/* What --check warns of: whether the chain leads to a root without a gap.  `known` has the
+ * issuer of its last certificate, or not; its store is taken from `pool` (x509/trust_pool.h).
+ */
 struct trust;
+struct trust_pool;
 enum identity_end {
     IDENTITY_ENDS_UNKNOWN,   /* that issuer is not in the store */
     IDENTITY_ENDS_AT_ROOT,   /* it is a root, or the last certificate is one itself */
     IDENTITY_LACKS_ITS_LINK, /* it is no root, and should be in the file */
 };
-enum identity_end identity_end(const struct identity *identity, const struct trust *known);
+enum identity_end identity_end(const struct identity *identity, struct trust_pool *pool,
+                               struct trust *known);
 
 /* What --check warns of: libpq's rules for names (x509/name_match.h), and the purposes. */
 bool identity_covers_name(const struct identity *identity, const char *host);

@@ -498,7 +498,7 @@ static enum identity_end end_of(const char *cert, const char *key, const char *s
     assert_non_null(known);
     assert_string_equal(identity_file(id), cert);
     assert_string_equal(trust_source(known), store);
-    end = identity_end(id, known);
+    end = identity_end(id, NULL, known);
     identity_release(id);
     trust_release(known);
     return end;

@@ -82,7 +82,11 @@ static void serve(struct proxy_rig *rig)
 {
     struct failure why = { 0 };
 
-    rig->rw = route_worker_new(rig->generation, rig->generation->routes[0], &rig->worker, &why);
+    rig->rw =
+        route_worker_new(&(struct route_worker_options){ .generation = rig->generation,
+                                                         .route = rig->generation->routes[0],
+                                                         .worker = &rig->worker },
+                         &why);
     assert_non_null(rig->rw);
     rig->rw->emptied = on_emptied;
     rig->rw->owner = rig;
