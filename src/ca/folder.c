@@ -151,12 +151,25 @@ enum fail ca_folder_take_number(const struct ca_folder *folder,
 
 /* ---- a new authority ---- */
 
+/* Books in which nothing stands yet: a run that was killed has left them behind. */
+static bool says_no_more(const char *path, struct bytes text)
+{
+    struct buf there = BUF_LIMIT(8192);
+    bool       is_same =
+        file_read(path, &there, NULL) == FAIL_NONE && bytes_equal(buf_bytes(&there), text);
+
+    buf_fini(&there);
+    return is_same;
+}
+
 static enum fail add(struct file_set *files, const char *path, bool may_replace,
                      struct bytes text, struct failure *why)
 {
-    return file_set_add(
-        files, &(struct file_source){ .path = path, .may_replace = may_replace, .text = text },
-        why);
+    struct file_source source = { .path = path,
+                                  .may_replace = may_replace || says_no_more(path, text),
+                                  .text = text };
+
+    return file_set_add(files, &source, why);
 }
 
 enum fail ca_folder_found(const char *path, bool may_replace, struct file_set *files,

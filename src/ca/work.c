@@ -192,14 +192,17 @@ static enum fail add_root(struct ca_work *work)
     return rc;
 }
 
+/* The certificate last: where it is, all that belongs to it is there too. */
 enum fail ca_work_add_chain(struct ca_work *work)
 {
-    enum fail rc = add_certificate(work);
+    enum fail rc = FAIL_NONE;
 
-    if (rc != FAIL_NONE || work->order->ca == NULL)
-        return rc;
-    work->outcome->lacks_root = !authority_knows_root(work->folder.authority);
-    return work->outcome->lacks_root ? FAIL_NONE : add_root(work);
+    if (work->order->ca != NULL) {
+        work->outcome->lacks_root = !authority_knows_root(work->folder.authority);
+        if (!work->outcome->lacks_root)
+            rc = add_root(work);
+    }
+    return rc == FAIL_NONE ? add_certificate(work) : rc;
 }
 
 static enum fail get_passphrase(struct ca_work *work, struct secret *out)

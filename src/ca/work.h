@@ -41,7 +41,7 @@ enum fail ca_work_lock(struct ca_work *work) WARN_UNUSED;
 /* Makes the certificate for work->key, and notes it in the authority's index. */
 enum fail ca_work_issue(struct ca_work *work) WARN_UNUSED;
 
-/* Adds the certificate with its chain, and root.crt, to the files. */
+/* Adds root.crt and, behind it, the certificate with its chain to the files. */
 enum fail ca_work_add_chain(struct ca_work *work) WARN_UNUSED;
 
 /* Adds the key, with a passphrase where the order has one. */

@@ -196,7 +196,7 @@ static void name_authority(char *out, size_t size, const char *kind,
 static int found_authority(const char *word, const struct cert_arguments *a, const char *out,
                            const char *ca)
 {
-    struct cert_arguments authority = { .out = out, .ca = ca };
+    struct cert_arguments authority = { .out = out, .ca = ca, .force = a->force };
     char                  file[CA_PATH], subject[LONGEST_AUTHORITY];
 
     snprintf(file, sizeof file, "%s/ca.crt", out);
