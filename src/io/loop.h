@@ -155,8 +155,8 @@ struct stream_options {
     bool     no_delay;
     unsigned keepalive_s;     /* 0: none */
     unsigned user_timeout_ms; /* 0: the system's */
-    /* connecting: where from, with any port; NULL where the system chooses.  Only addresses of
-     * the same family are bound. */
+    /* connecting: where from, with any port; NULL where the system chooses.  One of another
+     * family is an error, as one of another machine is. */
     const struct address *source;
 };
 

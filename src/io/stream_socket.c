@@ -55,8 +55,10 @@ static int bind_source(int fd, const struct address *source, const struct addres
     const struct sockaddr *from =
         source != NULL ? (const struct sockaddr *)source->storage : NULL;
 
-    if (from == NULL || from->sa_family != ((const struct sockaddr *)to->storage)->sa_family)
+    if (from == NULL)
         return 0;
+    if (from->sa_family != ((const struct sockaddr *)to->storage)->sa_family)
+        return EAFNOSUPPORT;
     set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
     return bind(fd, from, source->length) == 0 ? 0 : errno;
 }

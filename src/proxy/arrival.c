@@ -444,15 +444,17 @@ void arrival_timed_out(struct conversation *c)
 {
     struct failure why = { 0 };
 
+    bool is_over = conversation_login_is_over(c); /* it includes the others */
+
     if (c->state == CONVERSATION_ACCEPTED) {
-        conversation_close(c, END_TIMEOUT_FIRST_BYTE);
+        conversation_close(c, is_over ? END_TIMEOUT_LOGIN : END_TIMEOUT_FIRST_BYTE);
         return;
     }
     if (c->state == CONVERSATION_CLIENT_TLS) {
-        (void)fail(&why, FAIL_TIMEOUT,
-                   "the handshake was not finished within handshake_timeout");
+        (void)fail(&why, FAIL_TIMEOUT, "the handshake was not finished within %s",
+                   is_over ? "login_timeout" : "handshake_timeout");
         report_handshake_failed(c, true, &why);
-        conversation_close(c, END_TIMEOUT_HANDSHAKE);
+        conversation_close(c, is_over ? END_TIMEOUT_LOGIN : END_TIMEOUT_HANDSHAKE);
         return;
     }
     (void)fail(&why, FAIL_TIMEOUT, "no whole startup packet within login_timeout");

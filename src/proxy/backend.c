@@ -107,18 +107,11 @@ const struct pump_events backend_events = {
     .closed = on_closed,
 };
 
-static bool login_time_is_over(const struct conversation *c)
-{
-    uint64_t limit = c->route->settings->limits.login_timeout_us;
-
-    return limit != 0 && loop_now_us(c->rw->worker->loop) >= c->accepted_us + limit;
-}
-
 void backend_timed_out(struct conversation *c)
 {
     struct failure why = { 0 };
 
-    if (!login_time_is_over(c) && stages[c->state].timed_out != NULL) {
+    if (!conversation_login_is_over(c) && stages[c->state].timed_out != NULL) {
         stages[c->state].timed_out(c);
         return;
     }

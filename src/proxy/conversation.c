@@ -90,6 +90,13 @@ static uint64_t deadline(const struct conversation *c)
     return at;
 }
 
+bool conversation_login_is_over(const struct conversation *c)
+{
+    uint64_t limit = c->route->settings->limits.login_timeout_us;
+
+    return limit != 0 && now_us(c) >= c->accepted_us + limit;
+}
+
 /* ---- those that have not finished TLS ---- */
 
 static void add_unproved(struct conversation *c)

@@ -154,6 +154,9 @@ void        conversation_move(struct conversation *c, enum conversation_state ne
 const char *conversation_state_name(enum conversation_state state);
 const char *conversation_state_limit(enum conversation_state state); /* a setting, or NULL */
 
+/* Whether login_timeout, which includes the other limits of a login, has run out. */
+bool conversation_login_is_over(const struct conversation *c);
+
 /* Checks allow, deny and max_connections_per_ip once the client's address is known; false: it
  * is closed. */
 bool conversation_admit(struct conversation *c);

@@ -2,6 +2,7 @@
 /* Which server: the walk over the addresses of a backend, and a connection to one. */
 #include "proxy/conversation_state.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 static uint64_t now_us(const struct conversation *c)
@@ -127,7 +128,7 @@ static bool connect_to(struct conversation *c)
     struct approach      *a = c->approach;
     struct stream_options options = c->route->stream_options;
 
-    options.source = route_source(c->route);
+    options.source = route_source(c->route, walk_address(&a->walk));
     conversation_move(c, CONVERSATION_CONNECTING);
     return pump_connect(&c->backend, c->rw->worker->loop, walk_address(&a->walk), &options,
                         &a->failure) == FAIL_NONE;
@@ -177,6 +178,11 @@ static void give_up(struct conversation *c, int error)
 
     address_format(address, text);
     backoff_failed(&c->rw->backoff, address, now_us(c));
+    if (error == EADDRNOTAVAIL || error == EAFNOSUPPORT)
+        fail_hint(&c->approach->failure, "%s",
+                  c->route->settings->backend.source_address.count > 0
+                      ? "is source_address of this machine, and of the server's family?"
+                      : "if the ports ran out, name several addresses in source_address");
     if (error != 0)
         (void)fail_errno(&c->approach->failure, error, "could not connect to %s", text);
     else

@@ -77,6 +77,50 @@ static void refuse_expired(const struct route *before, const struct route *route
         settings_problem(problems, false, route->settings, "backend.client_cert", "%s", text);
 }
 
+static bool has_ended_list(const struct trust *trust, int64_t now)
+{
+    for (size_t i = 0; i < trust_crl_count(trust); i++)
+        if (trust_crl_has_ended(trust, i, now))
+            return true;
+    return false;
+}
+
+static const struct trust *trust_of(const struct tls_policy *policy)
+{
+    return policy != NULL ? tls_policy_options(policy)->trust : NULL;
+}
+
+/* With a list that has ended everybody would be refused, and nobody is now. */
+static bool ends_lists(const struct tls_policy *before, const struct tls_policy *policy,
+                       int64_t now)
+{
+    const struct trust *served = trust_of(before), *trust = trust_of(policy);
+
+    return served != NULL && trust != NULL && !has_ended_list(served, now) &&
+           has_ended_list(trust, now);
+}
+
+static void refuse_ended_lists(const struct route *before, const struct route *route,
+                               struct conf_problems *problems)
+{
+    static const char *const text =
+        "a revocation list has expired, and all that its authority signed would be refused, "
+        "which is not so now; get a new one";
+    const struct route_settings *settings = route->settings;
+    int64_t                      now = (int64_t)(clock_wall_us() / 1000000);
+
+    if (ends_lists(before->client_policy, route->client_policy, now))
+        settings_problem(problems, false, settings,
+                         settings->listener.client_crl_file != NULL ? "listener.client_crl_file"
+                                                                    : "listener.client_crl_dir",
+                         "%s", text);
+    if (ends_lists(before->backend_policy, route->backend_policy, now))
+        settings_problem(problems, false, settings,
+                         settings->backend.crl_file != NULL ? "backend.crl_file"
+                                                            : "backend.crl_dir",
+                         "%s", text);
+}
+
 /* Hosts are the same where their first name is. */
 static const struct route *same_host(const struct route *port, const struct route *host)
 {
@@ -94,8 +138,10 @@ static void refuse_expired_hosts(const struct route *before, const struct route 
     for (size_t i = 0; i < route->host_count; i++) {
         const struct route *served = same_host(before, route->hosts[i]);
 
-        if (served != NULL)
+        if (served != NULL) {
             refuse_expired(served, route->hosts[i], problems);
+            refuse_ended_lists(served, route->hosts[i], problems);
+        }
     }
 }
 
@@ -109,6 +155,7 @@ static void refuse_to_expire(const struct generation *generation,
         if (served == NULL)
             continue;
         refuse_expired(served, route, problems);
+        refuse_ended_lists(served, route, problems);
         refuse_expired_hosts(served, route, problems);
     }
 }

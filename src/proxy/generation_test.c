@@ -155,6 +155,22 @@ static void what_several_routes_trust_is_loaded_once(void **state)
     generation_release(all);
 }
 
+/* Resolvers take the name with it, certificates and SNI without. */
+static void a_dot_at_the_end_of_a_server_s_name_is_for_resolvers(void **state)
+{
+    static const char text[] =
+        "[[proxy]]\nlistener.bind_address = \"127.0.0.1:1\"\n[proxy.backend]\n"
+        "address = [\"db.example.com.:1\", \"10.0.0.1:1\"]\nsslmode = \"disable\"\n";
+    struct generation         *made = load(text);
+    const struct route_target *targets = made->routes[0]->targets;
+
+    assert_string_equal(targets[0].host, "db.example.com.");
+    assert_string_equal(targets[0].verify_name, "db.example.com");
+    assert_string_equal(targets[0].sni, "db.example.com");
+    assert_string_equal(targets[1].verify_name, "10.0.0.1");
+    generation_release(made);
+}
+
 static void without_memory_nothing_is_left_behind(void **state)
 {
     bool has_failed = true;
@@ -182,6 +198,7 @@ int main(void)
         GENERATION_TEST(the_digest_is_of_the_files),
         GENERATION_TEST(a_valid_certificate_does_not_give_way_to_an_expired_one),
         GENERATION_TEST(what_several_routes_trust_is_loaded_once),
+        cmocka_unit_test(a_dot_at_the_end_of_a_server_s_name_is_for_resolvers),
         GENERATION_TEST(without_memory_nothing_is_left_behind),
     };
 

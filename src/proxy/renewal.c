@@ -4,18 +4,24 @@
 #include <assert.h>
 #include <string.h>
 
-static bool is_told(const struct renewal *renewal, const struct conf_problems *problems)
+/* Warnings may be the same before and behind a change; NULL where memory ran out. */
+static const struct conf_problem *first_error(const struct conf_problems *problems)
 {
-    return problems->count > 0 && strcmp(renewal->told.text, problems->items[0].text) == 0;
+    for (size_t i = 0; i < problems->count; i++)
+        if (!problems->items[i].is_warning)
+            return &problems->items[i];
+    return NULL;
 }
 
 static void tell_once(struct renewal *renewal, const struct conf_problems *problems)
 {
-    if (is_told(renewal, problems))
+    const struct conf_problem *error = first_error(problems);
+
+    if (error != NULL && strcmp(renewal->told.text, error->text) == 0)
         return;
     renewal->tell(renewal, problems);
-    if (problems->count > 0)
-        renewal->told = problems->items[0];
+    if (error != NULL)
+        renewal->told = *error;
 }
 
 static bool is_patient(const struct renewal *renewal)

@@ -52,6 +52,17 @@ static uint64_t target_id(const struct route_settings *settings, const char *tex
     return text_id(id, text);
 }
 
+/* Certificates have no dot at the end, and SNI may not (RFC 6066 section 3). */
+static void set_name(struct route_target *target)
+{
+    size_t len = strlen(target->host);
+
+    if (len > 0 && target->host[len - 1] == '.')
+        len--;
+    memcpy(target->name, target->host, len);
+    target->name[len] = '\0';
+}
+
 static void set_target(struct route *route, struct route_target *target, const char *text,
                        struct conf_problems *problems)
 {
@@ -63,8 +74,9 @@ static void set_target(struct route *route, struct route_target *target, const c
     if (address_split(text, target->host, sizeof target->host, &target->port, &target->is_unix,
                       &why) != FAIL_NONE)
         tell(problems, route->settings, "backend.address", &why);
-    target->verify_name = backend->verify_name != NULL ? backend->verify_name : target->host;
-    target->sni = backend->sni != NULL ? backend->sni : target->host;
+    set_name(target);
+    target->verify_name = backend->verify_name != NULL ? backend->verify_name : target->name;
+    target->sni = backend->sni != NULL ? backend->sni : target->name;
 }
 
 static bool parse_networks(struct network **out, const struct conf_strings *list)
@@ -386,11 +398,27 @@ bool route_take_broadcast(const struct route *route, uint64_t now_us)
     return take_of_second(&route->tally->broadcasts, BROADCASTS_PER_SECOND, now_us);
 }
 
-const struct address *route_source(const struct route *route)
+/* How many of the sources a connection to that address may come from. */
+static size_t count_sources(const struct route *route, const struct address *to)
 {
-    size_t count = route->settings->backend.source_address.count;
+    size_t count = 0;
 
-    if (count == 0)
+    for (size_t i = 0; i < route->settings->backend.source_address.count; i++)
+        count += route->sources[i].length == to->length;
+    return count;
+}
+
+const struct address *route_source(const struct route *route, const struct address *to)
+{
+    size_t                count = count_sources(route, to), turn;
+    const struct address *source = route->sources;
+
+    if (route->settings->backend.source_address.count == 0)
         return NULL;
-    return &route->sources[atomic_fetch_add(&route->tally->next_source, 1) % count];
+    if (count == 0)
+        return source; /* connecting from it fails, and says so */
+    turn = atomic_fetch_add(&route->tally->next_source, 1) % count;
+    for (;; source++)
+        if (source->length == to->length && turn-- == 0)
+            return source;
 }

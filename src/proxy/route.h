@@ -43,6 +43,7 @@ struct route_tally {
 struct route_target {
     const char *text;
     char        host[256]; /* name, numeric address, or socket path */
+    char        name[256]; /* the same without the dot at the end that resolvers take */
     uint16_t    port;
     bool        is_unix;
     const char *verify_name;
@@ -100,8 +101,8 @@ bool route_take_handshake(const struct route *route, uint64_t now_us);
 /* One of those; false where none is left. */
 bool route_take_broadcast(const struct route *route, uint64_t now_us);
 
-/* source_address in turn; NULL: the system chooses. */
-const struct address *route_source(const struct route *route);
+/* Those of source_address that are of the family of `to`, in turn; NULL: the system chooses. */
+const struct address *route_source(const struct route *route, const struct address *to);
 
 /* Takes one of max_connections; false where none is left. */
 bool route_take_session(const struct route *route);

@@ -175,20 +175,37 @@ static void check_tls_backend(const struct check *check, const struct backend_pl
     check_backend_files(check);
 }
 
-/* RFC 6066 section 3: names only, no addresses. */
+/* RFC 6066 section 3: names only, no addresses, and no dot at the end. */
 static void check_sni(const struct check *check)
 {
     const char    *sni = check->route->backend.sni;
+    size_t         len = sni != NULL ? strlen(sni) : 0;
     struct address address;
 
-    if (sni != NULL && (!rule_is_host_name(sni) || address_from_numeric(&address, sni, 0)))
+    if (len > 0 && (!rule_is_host_name(sni) || sni[len - 1] == '.' ||
+                    address_from_numeric(&address, sni, 0)))
         rule_refuse(check, "backend.sni", "\"%s\" is not a host name; \"\" announces none",
                     sni);
 }
 
+/* A name may stand for addresses of both families. */
+static bool fits_one(const struct address *source, const struct conf_strings *addresses)
+{
+    bool fits = false;
+
+    for (size_t i = 0; i < addresses->count; i++) {
+        struct address address;
+
+        fits = fits || address_parse(&address, addresses->items[i], NULL) != FAIL_NONE ||
+               address.length == source->length;
+    }
+    return fits;
+}
+
 static void check_sources(const struct check *check, const struct backend_places *places)
 {
-    const struct conf_strings *list = &check->route->backend.source_address;
+    const struct backend_settings *backend = &check->route->backend;
+    const struct conf_strings     *list = &backend->source_address;
 
     for (size_t i = 0; i < list->count; i++) {
         struct address address;
@@ -198,6 +215,12 @@ static void check_sources(const struct check *check, const struct backend_places
                 check, "backend.source_address",
                 "\"%s\" is not an IP address; write one of this machine, without a port",
                 list->items[i]);
+        else if (places->are_good && places->unix_socket == NULL &&
+                 !fits_one(&address, &backend->addresses))
+            rule_refuse_useless(check, "backend.source_address",
+                                "\"%s\" has no effect: no address of the backend is of its "
+                                "family; leave it out",
+                                list->items[i]);
     }
     if (places->unix_socket != NULL)
         rule_refuse_useless(check, "backend.source_address",

@@ -8,31 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define US_PER_MS 1000
-#define US_PER_S  1000000
-
-/* The kernel would round these, down to "never" at worst. */
-static void check_limits(const struct check *check)
-{
-    const struct limit_settings *limits = &check->route->limits;
-
-    if (limits->tcp_keepalive_us % US_PER_S != 0)
-        rule_refuse(check, "limits.tcp_keepalive", "is not whole seconds; write \"60s\"");
-    if (limits->tcp_user_timeout_us % US_PER_MS != 0)
-        rule_refuse(check, "limits.tcp_user_timeout",
-                    "is not whole milliseconds; write \"30s\"");
-}
-
-/* Looking at all files costs something. */
-static void check_refresh(const struct check *check)
-{
-    uint64_t interval = check->route->listener.cert_refresh_interval_us;
-
-    if (interval > 0 && interval < US_PER_S)
-        rule_refuse(check, "listener.cert_refresh_interval",
-                    "is shorter than a second; write \"1s\", or \"0s\" for never");
-}
-
 void settings_check_route(struct route_settings *route, struct conf_problems *problems)
 {
     struct check check = { route, problems };
@@ -44,8 +19,7 @@ void settings_check_route(struct route_settings *route, struct conf_problems *pr
         settings_check_scram(&check);
     }
     settings_check_hosts_together(&check);
-    check_limits(&check);
-    check_refresh(&check);
+    settings_check_limits(&check);
 }
 
 /* ---- routes beside each other ---- */

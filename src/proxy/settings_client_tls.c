@@ -19,14 +19,41 @@ static const char *row_setting(size_t n, char out[static LONGEST_NAME])
     return out;
 }
 
+static bool is_about_mode(const char *setting)
+{
+    return strcmp(setting, "listener.sslmode") == 0 || strcmp(setting, "listener.mtls") == 0;
+}
+
 void rule_refuse_client_tls(const struct check *check, const char *why)
 {
     char        name[LONGEST_NAME];
     const char *setting;
 
     for (size_t n = 0; (setting = row_setting(n, name)) != NULL; n++)
-        if (strcmp(setting, "listener.sslmode") != 0 && strcmp(setting, "listener.mtls") != 0)
+        if (!is_about_mode(setting))
             rule_refuse_useless(check, setting, "%s", why);
+}
+
+/* Hosts that had no use for it have dropped it. */
+static bool is_inherited(const struct route_settings *port, const char *setting)
+{
+    for (size_t i = 0; i < port->host_count; i++)
+        if (settings_has(&port->hosts[i], setting) && !settings_says(&port->hosts[i], setting))
+            return true;
+    return false;
+}
+
+void rule_refuse_what_no_host_inherits(const struct check *check)
+{
+    char        name[LONGEST_NAME];
+    const char *setting;
+
+    for (size_t n = 0; (setting = row_setting(n, name)) != NULL; n++)
+        if (settings_says(check->route, setting) && !is_about_mode(setting) &&
+            !is_inherited(check->route, setting))
+            rule_refuse(check, setting,
+                        "has no effect: the listener has it for its hosts, and every host says "
+                        "its own or has no use for it; leave it out");
 }
 
 static void check_certificate(const struct check *check, const char *setting, const char *mode)

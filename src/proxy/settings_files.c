@@ -176,7 +176,7 @@ static void warn_of_expired_lists(const struct route_settings *route,
         const struct crl_facts *facts = trust_crl_facts(trust, i);
         bool is_of_file = files.crl_file != NULL && strcmp(facts->file, files.crl_file) == 0;
 
-        if (facts->next_update == 0 || now_s() <= facts->next_update)
+        if (!trust_crl_has_ended(trust, i, now_s()))
             continue;
         settings_problem(problems, true, route,
                          is_of_file ? sides[side].crl_file : sides[side].crl_dir,

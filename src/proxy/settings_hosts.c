@@ -251,6 +251,7 @@ void settings_check_hosts_together(const struct check *check)
     check_unknown_cancels(check);
     if (check->route->host_count == 0)
         return;
+    rule_refuse_what_no_host_inherits(check);
     check_own_backend(check);
     claims = calloc(count_claims(check->route) + 1, sizeof *claims);
     if (claims == NULL) {

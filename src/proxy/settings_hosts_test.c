@@ -167,6 +167,30 @@ static void cancels_in_the_clear_are_refused_where_a_host_verifies(void **state)
     settings_free(settings);
 }
 
+/* What the listener says beside its sslmode is for hosts that do not say it. */
+static void what_no_host_takes_from_the_listener_is_refused(void **state)
+{
+#define UNUSED                                                                                 \
+    "has no effect: the listener has it for its hosts, and every host says its own or has no " \
+    "use for it; leave it out"
+    assert_refused(PORT "groups = \"X25519\"\n" BACKEND HOST("a") "groups = \"P-256\"\n",
+                   "7: route \"r\": listener.groups: " UNUSED);
+    settings_free(load_good(
+        PORT "groups = \"X25519\"\n" BACKEND HOST("a") "groups = \"P-256\"\n" HOST("b")));
+    assert_refused(PORT "client_crl_file = \"l\"\n" BACKEND HOST("a"),
+                   "7: route \"r\": listener.client_crl_file: " UNUSED);
+    assert_refused(PORT                                                      CLIENT_CA
+                   "sslmode = \"verify-ca\"\nclient_name = \"DN\"\n" BACKEND HOST("a"),
+                   "9: route \"r\": listener.client_name: " UNUSED);
+    settings_free(
+        load_good(PORT CLIENT_CA "sslmode = \"verify-ca\"\nclient_name = \"DN\"\n" BACKEND HOST(
+            "a") "sslmode = \"verify-full\"\n"));
+    /* what the defaults say is for other routes */
+    settings_free(load_good("[defaults.listener]\ngroups = \"X25519\"\n" PORT BACKEND HOST(
+        "a") "groups = \"P-256\"\n"));
+#undef UNUSED
+}
+
 static void what_hosts_may_not_say(void **state)
 {
     static const struct {
@@ -202,8 +226,8 @@ static void what_hosts_may_not_say(void **state)
         { PORT BACKEND HOST("a") "bind_address = \"0.0.0.0:2\"\n",
           "11: route \"r\": host.bind_address: unknown setting; it belongs to "
           "[proxy.listener]" },
-        { PORT BACKEND HOST("a") "server_key = [\"a\", \"b\"]\n",
-          "11: route \"r\": host.server_key: has 2 keys for the 1 certificates of server_cert; "
+        { PORT BACKEND HOST("b") HOST("a") "server_key = [\"a\", \"b\"]\n",
+          "13: route \"r\": host.server_key: has 2 keys for the 1 certificates of server_cert; "
           "write as many, in the same order" },
         { PORT BACKEND HOST("a") "ticket_key_file = \"t\"\n",
           "11: route \"r\": host.ticket_key_file: has no effect without tickets; write "
@@ -338,6 +362,7 @@ int main(void)
         cmocka_unit_test(a_backend_of_its_own_starts_anew),
         cmocka_unit_test(a_port_needs_no_backend_where_every_host_has_its_own),
         cmocka_unit_test(cancels_in_the_clear_are_refused_where_a_host_verifies),
+        cmocka_unit_test(what_no_host_takes_from_the_listener_is_refused),
         cmocka_unit_test(what_hosts_may_not_say),
         cmocka_unit_test(two_ways_to_a_backend_demand_the_same_certificates),
         cmocka_unit_test(another_spelling_leads_to_the_same_backend),

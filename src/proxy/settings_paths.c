@@ -31,6 +31,14 @@ static void collect_route(struct route_settings *route, struct collector *to)
         collect_route(&route->hosts[i], to);
 }
 
+bool settings_route_names_files(struct route_settings *route)
+{
+    struct collector counted = { 0 };
+
+    collect_route(route, &counted);
+    return counted.count > 0;
+}
+
 static void collect_all(struct proxy_settings *settings, struct collector *to)
 {
     to->count = 0;

@@ -16,6 +16,9 @@
 bool settings_paths(struct proxy_settings *settings, struct file_list *out);
 void settings_paths_fini(struct file_list *files);
 
+/* Whether there is any file to look at. */
+bool settings_route_names_files(struct route_settings *route);
+
 /* The shortest one of all routes, since all their files are one set; 0: none. */
 uint64_t settings_refresh_interval_us(const struct proxy_settings *settings);
 

@@ -52,7 +52,9 @@ const struct option settings_backend_rows[] = {
       .default_text = "the system chooses",
       .sample = "[\"10.0.0.7\", \"10.0.0.8\"]",
       .help = "The address, or addresses in turn, that connections to the server come from; "
-              "several carry more than 60,000 connections to one server." },
+              "several carry more than 60,000 connections to one server. One of IPv6 is for "
+              "IPv6, one of IPv4 for IPv4: where none is of a server's family, its address is "
+              "not tried." },
     { .name = "sslmode",
       .type = OPTION_CHOICE,
       .field = AT(sslmode),

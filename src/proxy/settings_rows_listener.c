@@ -43,7 +43,9 @@ const struct option settings_listener_rows[] = {
       .help =
           "Where clients connect: \"ADDRESS:PORT\", \"[IPV6]:PORT\", \"unix:/PATH\", or a list "
           "of "
-          "them. A Unix socket takes no TLS, since libpq never asks for it there; it needs a "
+          "them. An IPv6 address takes no IPv4 clients: \"[::]:PORT\" stands beside "
+          "\"0.0.0.0:PORT\". A Unix socket takes no TLS, since libpq never asks for it there; "
+          "it needs a "
           "route with sslmode \"disable\"." },
     { .name = "unix_socket_mode",
       .type = OPTION_FILE_MODE,

@@ -86,9 +86,14 @@ bool rule_is_good_port(const struct check *check, const char *setting, const cha
 
 bool rule_is_host_name(const char *name)
 {
-    for (; *name != '\0'; name++)
-        if (!isalnum((unsigned char)*name) && strchr("-._", *name) == NULL)
+    bool was_dot = true;
+
+    for (; *name != '\0'; name++) {
+        if (*name == '.' ? was_dot
+                         : !isalnum((unsigned char)*name) && strchr("-_", *name) == NULL)
             return false;
+        was_dot = *name == '.';
+    }
     return true;
 }
 

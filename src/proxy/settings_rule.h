@@ -37,12 +37,15 @@ bool rule_verifies(int sslmode); /* verify-ca, verify-full */
 
 /* Refuses what is not an address with a port. */
 bool rule_is_good_port(const struct check *check, const char *setting, const char *text);
-bool rule_is_host_name(const char *name);
+bool rule_is_host_name(const char *name); /* it may end in a dot, as resolvers take it */
 void rule_networks(const struct check *check, const char *setting,
                    const struct conf_strings *list);
 
 /* Every setting of TLS towards clients but sslmode and mtls. */
 void rule_refuse_client_tls(const struct check *check, const char *why);
+
+/* The same settings of a port that has hosts. */
+void rule_refuse_what_no_host_inherits(const struct check *check);
 
 /* The rules where there is TLS towards clients; `setting` made the mode what it is. */
 void settings_check_client_tls(const struct check *check, const char *setting);
@@ -57,6 +60,9 @@ void settings_check_hosts_together(const struct check *check);
 /* The rules of one section each. */
 void settings_check_listener(const struct check *check);
 void settings_check_backend(const struct check *check);
+
+/* What could not take effect, with what the two sides say known. */
+void settings_check_limits(const struct check *check);
 
 /* How logins pass: after both, whose modes are known then. */
 void settings_check_scram(const struct check *check);

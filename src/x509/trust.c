@@ -175,6 +175,24 @@ const struct crl_facts *trust_crl_facts(const struct trust *trust, size_t n)
     return crl_list_facts(trust->crls, n);
 }
 
+static bool is_over(const struct crl_facts *facts, int64_t now_s)
+{
+    return facts->next_update != 0 && now_s > facts->next_update;
+}
+
+bool trust_crl_has_ended(const struct trust *trust, size_t n, int64_t now_s)
+{
+    const char *issuer = trust_crl_facts(trust, n)->issuer;
+
+    for (size_t i = 0; i < trust_crl_count(trust); i++) {
+        const struct crl_facts *facts = trust_crl_facts(trust, i);
+
+        if (strcmp(facts->issuer, issuer) == 0 && !is_over(facts, now_s))
+            return false;
+    }
+    return true;
+}
+
 struct bytes trust_digest(const struct trust *trust)
 {
     return bytes_of(trust->digest, sizeof trust->digest);

@@ -41,6 +41,10 @@ size_t trust_crl_count(const struct trust *trust);
 struct crl_facts;
 const struct crl_facts *trust_crl_facts(const struct trust *trust, size_t n); /* borrowed */
 
+/* Whether the list has ended and its issuer has no other one that has not: all that the issuer
+ * signed is refused then. */
+bool trust_crl_has_ended(const struct trust *trust, size_t n, int64_t now_s);
+
 /* A digest of all certificates and lists in it, 32 bytes; the same for the same contents. */
 struct bytes trust_digest(const struct trust *trust);
 

@@ -47,6 +47,18 @@ def test_a_silent_client_is_closed_by_first_byte_timeout(proxy, mode):
         assert until_end(client) == b""
 
 
+@pytest.mark.parametrize("sent", [b"", wire.SSL_REQUEST])
+def test_login_timeout_ends_what_is_shorter_by_default(proxy, sent):
+    """And is named for it: first_byte_timeout and handshake_timeout are 10 s."""
+    one = proxy("require", login_timeout="500ms")
+    with connect(one.port) as client, ends_in_time():
+        client.send(sent)
+        until_end(client)
+    assert one.end()["reason"] == "login_timeout"
+    if sent:
+        assert "login_timeout" in one.wait_event("tls.handshake.failed")["reason"]
+
+
 @pytest.mark.parametrize("first", [b"\0", wire.SSL_REQUEST[:7]])
 def test_half_a_first_packet_does_not_hold_a_place(proxy, first):
     one = proxy("require", first_byte_timeout="500ms", handshake_timeout="500ms",
@@ -101,7 +113,7 @@ def test_a_slow_loris_does_not_renew_its_time(proxy, certs):
 
 @pytest.mark.parametrize("mode", ["disable", "require"])
 def test_no_startup_packet_is_closed_by_login_timeout(proxy, certs, mode):
-    one = proxy(mode, login_timeout="700ms", first_byte_timeout="10s", handshake_timeout="10s")
+    one = proxy(mode, login_timeout="700ms")
     started = time.monotonic()
     client = connect_tls(one.port, certs.client()) if mode == "require" else connect(one.port)
     with client:
@@ -121,11 +133,11 @@ def test_no_password_is_closed_by_login_timeout(proxy):
     assert "login" in reason(one)
 
 
-def test_login_timeout_is_over_once_the_session_is_ready(proxy):
+def test_login_timeout_is_over_once_the_session_is_ready(proxy, certs):
     """No deadline of the login may end a session later."""
-    one = proxy("disable", login_timeout="700ms", first_byte_timeout="700ms",
+    one = proxy("require", login_timeout="700ms", first_byte_timeout="700ms",
                 handshake_timeout="700ms", connect_timeout="700ms")
-    with connect(one.port) as client:
+    with connect_tls(one.port, certs.client()) as client:
         client.login()
         time.sleep(1.5)
         assert client.query("select 1")[-1].type == "Z"

@@ -12,7 +12,7 @@ from peers.backend import accept_login
 from peers.proxy import route
 
 SHORT = {"first_byte_timeout": "400ms", "handshake_timeout": "400ms", "login_timeout": "800ms",
-         "connect_timeout": "2s"}
+         "connect_timeout": "800ms"}
 DEADLINE_S = 10
 
 

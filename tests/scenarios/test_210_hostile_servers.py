@@ -11,7 +11,7 @@ from peers import wire
 from peers.proxy import route
 from peers.stream import connect
 
-SHORT = {"handshake_timeout": "400ms", "login_timeout": "800ms", "connect_timeout": "2s"}
+SHORT = {"handshake_timeout": "400ms", "login_timeout": "800ms", "connect_timeout": "800ms"}
 DEADLINE_S = 10
 
 
@@ -46,7 +46,10 @@ def lanes(start, fake, certs, verified):
         for number, lane in enumerate(found):
             backend = verified(lane.server.address) if tls else {
                 "address": lane.server.address, "sslmode": "disable"}
-            routes.append(route(backend, limits={**SHORT, **limits}, name=f"lane{number}"))
+            words = {**SHORT, **limits}
+            if not tls:
+                del words["handshake_timeout"]
+            routes.append(route(backend, limits=words, name=f"lane{number}"))
             lane.port = int(routes[-1]["listener"]["bind_address"].rpartition(":")[2])
         start(*routes)
         return found

@@ -19,7 +19,7 @@ from peers.proxy import route, sanitized
 from peers.stream import Stream, connect, connect_tls
 
 SHORT = {"first_byte_timeout": "300ms", "handshake_timeout": "300ms", "login_timeout": "600ms",
-         "connect_timeout": "2s"}
+         "connect_timeout": "600ms"}
 
 
 def port_of(one):

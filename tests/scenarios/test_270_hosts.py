@@ -11,7 +11,7 @@ import pytest
 from peers import wire
 from peers.backend import accept_login
 from peers.libpq import client_cert, psql
-from peers.proxy import route, run, toml
+from peers.proxy import PORT, route, run, toml
 from peers.s_client import s_client
 from peers.stream import connect, connect_tls
 
@@ -46,10 +46,10 @@ def host(certs):
 
 
 @pytest.fixture
-def two(start, server, host, listener):
+def two(start, server, host):
     """two(**more): a port for A and B with their own certificates and servers."""
     def one(a=None, b=None, hosts=(), workers=1, **more):
-        return start(route(None, listener(**more),
+        return start(route(None, {**PORT, **more},
                            hosts=[host(A, server("a"), "host-a", **(a or {})),
                                   host(B, server("b"), "host-b", **(b or {})), *hosts]),
                      workers=workers)
@@ -93,10 +93,10 @@ def test_each_name_gets_its_certificate_and_its_server(two, certs, version, how)
         {(name, how) for name in (A, B, A.upper())}
 
 
-def test_psql_names_its_host(start, listener, postgres, postgres_clear, certs, host, verified):
+def test_psql_names_its_host(start, postgres, postgres_clear, certs, host, verified):
     hosts = [{**host(A, cert="host-a"), "backend": verified(postgres.address)},
              {**host(B, cert="host-b"), "backend": {"address": postgres_clear.address}}]
-    one = start(route(None, listener(), hosts=hosts))
+    one = start(route(None, PORT, hosts=hosts))
     asked = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
     for name, has_tls in ((A, "t"), (B, "f")):
         done = psql(one.port, asked, host=name, **client_cert(certs, None))
@@ -139,8 +139,8 @@ def test_a_star_is_not_for_clients_without_a_name(two, server, host):
     assert one.wait_event("tls.handshake.failed")["alert_sent"] == "missing_extension"
 
 
-def test_several_names_of_one_host(start, listener, server, host, certs):
-    one = start(route({"address": server("port").address}, listener(),
+def test_several_names_of_one_host(start, server, host, certs):
+    one = start(route({"address": server("port").address}, PORT,
                       hosts=[host([A, B, "/no_sni/"], cert="host-a")]))
     for name in (A, B, None):
         assert reach(one, certs.careless_client(), name) == "port"
@@ -233,7 +233,7 @@ def test_another_group_than_the_hello_brings_is_asked_for_again(two):
     assert answer.works and "384" in answer.group
 
 
-def test_each_host_has_its_own_largest_record(start, listener, fake, host, certs):
+def test_each_host_has_its_own_largest_record(start, fake, host, certs):
     def serve(stream, tell):
         accept_login(stream)
         if stream.message() is not None:
@@ -242,7 +242,7 @@ def test_each_host_has_its_own_largest_record(start, listener, fake, host, certs
 
     hosts = [host(A, fake(serve), "host-a", max_record_size="1KiB"),
              host(B, fake(serve), "host-b", max_record_size="16KiB")]
-    one = start(route(None, listener(), hosts=hosts))
+    one = start(route(None, PORT, hosts=hosts))
     for name, most in ((A, 1024), (B, 16384)):
         with connect_tls(one.port, certs.client(), name=name) as client:
             client.login()
@@ -282,8 +282,8 @@ def test_tickets_of_one_host_alone(two, certs):
 
 # The port
 
-def test_plaintext_and_the_answer_are_the_listener_s(start, listener, server, host, certs):
-    one = start(route({"address": server("port").address}, listener("prefer"),
+def test_plaintext_and_the_answer_are_the_listener_s(start, server, host, certs):
+    one = start(route({"address": server("port").address}, {"sslmode": "prefer"},
                       hosts=[host(A, server("a"), "host-a")]))
     with connect(one.port) as client:
         assert who(client) == "port"
@@ -296,8 +296,8 @@ def test_a_strict_port_takes_no_plaintext_for_any_host(two):
         assert wire.messages_of(client.rest())[0][0].code == "28000"
 
 
-def test_limits_are_those_of_the_port(start, listener, server, host, certs):
-    one = start(route(None, listener(), limits={"max_connections": 2},
+def test_limits_are_those_of_the_port(start, server, host, certs):
+    one = start(route(None, PORT, limits={"max_connections": 2},
                       hosts=[host(A, server("a"), "host-a"), host(B, server("b"), "host-b")]))
     with connect_tls(one.port, certs.client(), name=A) as first, \
             connect_tls(one.port, certs.client(), name=B) as second:
@@ -305,8 +305,8 @@ def test_limits_are_those_of_the_port(start, listener, server, host, certs):
         assert reach(one, certs.client(), A) == "53300"
 
 
-def test_a_reload_brings_hosts_and_takes_them(start, listener, server, host, certs, folder):
-    words = route(None, listener(), hosts=[host(A, server("a"), "host-a")])
+def test_a_reload_brings_hosts_and_takes_them(start, server, host, certs, folder):
+    words = route(None, PORT, hosts=[host(A, server("a"), "host-a")])
     one = start(words)
     with connect_tls(one.port, certs.client(), name=A) as held:
         assert who(held) == "a"
@@ -321,14 +321,14 @@ def test_a_reload_brings_hosts_and_takes_them(start, listener, server, host, cer
         assert held.is_open(0.1)
 
 
-def test_the_certificate_of_a_host_is_renewed(start, listener, server, host, certs, folder):
+def test_the_certificate_of_a_host_is_renewed(start, server, host, certs, folder):
     files = {}
     for end in ("crt", "key"):
         files[end] = os.path.join(folder, "host." + end)
         shutil.copy(certs.file("host-a." + end), files[end])
     words = host([A, B], server("a"))
     words |= {"server_cert": files["crt"], "server_key": files["key"]}
-    one = start(route(None, listener(), hosts=[words]))
+    one = start(route(None, PORT, hosts=[words]))
     with connect_tls(one.port, certs.client(), name=A) as client:
         assert common_name(client) == A
     for end in ("crt", "key"):

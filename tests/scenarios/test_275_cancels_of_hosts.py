@@ -7,7 +7,7 @@ import pytest
 
 from peers import wire
 from peers.libpq import client_cert, connect as libpq_connect
-from peers.proxy import route
+from peers.proxy import PORT, route
 from peers.stream import connect, connect_tls
 from test_050_cancel import sleeping
 
@@ -32,14 +32,14 @@ def keyed(fake):
 
 
 @pytest.fixture
-def port_of(start, listener, certs):
+def port_of(start, certs):
     """port_of(servers, **more): a port whose hosts a, b, ... lead to these servers."""
     def one(servers, workers=1, hosts=None, **more):
         words = [{"names": f"{letter}.example.com", "server_cert": certs.cert("server"),
                   "server_key": certs.key("server"), "backend": {"address": server.address},
                   **(hosts or {})}
                  for letter, server in zip("abcdefgh", servers)]
-        return start(route(None, listener(**more), hosts=words), workers=workers)
+        return start(route(None, {**PORT, **more}, hosts=words), workers=workers)
     return one
 
 
@@ -170,13 +170,13 @@ def test_one_host_with_a_server_of_its_own(port_of, keyed):
     assert server.wait() == [wire.cancel(4711, b"\1\2\3\4")]
 
 
-def test_libpq_cancels_through_a_port_with_hosts(start, listener, postgres, postgres_clear, certs,
+def test_libpq_cancels_through_a_port_with_hosts(start, postgres, postgres_clear, certs,
                                                  verified):
     """libpq 15 cancels in the clear, where no name is announced."""
     cert = {"server_cert": certs.cert("host-a"), "server_key": certs.key("host-a")}
     hosts = [{"names": [A], **cert, "backend": verified(postgres.address)},
              {"names": [B], **cert, "backend": {"address": postgres_clear.address}}]
-    one = start(route(None, listener(), hosts=hosts), workers=2)
+    one = start(route(None, PORT, hosts=hosts), workers=2)
     with libpq_connect(one.port, host=A, **client_cert(certs, None)) as client:
         thread, errors = sleeping(client)
         client.cancel()

@@ -196,6 +196,38 @@ def test_who_is_revoked_is_kept_out_as_soon_as_the_list_says_so(start, certs, fi
     assert not comes_in(proxy, certs, "alice-revoked") and comes_in(proxy, certs, "alice")
 
 
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_an_expired_list_does_not_take_the_place_of_a_good_one(start, certs, files,
+                                                               postgres_clear, kind):
+    """Nobody would be let in any more.  Beside a good one of its authority it does no harm."""
+    lists = os.path.join(files.folder, "lists")
+    os.mkdir(lists)
+    one = os.path.join(lists, "all.crl")
+    files.put(one, certs.file("clients-both-list.crl"))
+    setting = {"client_crl_file": one} if kind == "file" else {"client_crl_dir": lists}
+    proxy = start(route({"address": postgres_clear.address},
+                        files.listener(sslmode="verify-ca", client_ca=certs.cert("clients-ca"),
+                                       **setting)))
+    files.put(one, certs.file("clients-both-list-expired.crl"))
+    proxy.signal(signal.SIGHUP)
+    warned, failed = proxy.wait_count("reload.failed", 2, cause="signal")
+    assert "warning: " in warned["reason"]
+    assert "a revocation list has expired" in failed["reason"]
+    assert f"listener.{list(setting)[0]}" in failed["reason"]
+    assert comes_in(proxy, certs, "alice") and not comes_in(proxy, certs, "alice-revoked")
+    both = os.path.join(files.folder, "both")
+    with open(both, "wb") as out:
+        for name in ("clients-both-list-expired.crl", "clients-list.crl"):
+            with open(certs.file(name), "rb") as part:
+                out.write(part.read())
+    os.rename(both, one)
+    proxy.signal(signal.SIGHUP)
+    proxy.wait_event("reload.ok")
+    assert comes_in(proxy, certs, "alice") and not comes_in(proxy, certs, "alice-revoked")
+    done = run("proxy", "-c", proxy.config, "--check")
+    assert done.returncode == 0 and "revocation list" not in done.stderr, done.stderr
+
+
 def test_a_map_that_changes_counts(start, certs, files, postgres_clear):
     ident = os.path.join(files.folder, "ident")
     with open(ident, "w", encoding="ascii") as out:

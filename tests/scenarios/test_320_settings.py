@@ -94,6 +94,46 @@ def test_the_server_sees_source_address(start, fake):
     assert server.wait() == ["127.0.0.2"]
 
 
+def test_each_family_has_its_own_source_addresses(start, fake):
+    """Never the system's choice: a firewall may know the sources only."""
+    def script(stream, tell):
+        tell(stream.sock.getpeername()[0])
+        accept_login(stream)
+
+    server = fake(script)
+    one = start(route({"address": [server.address, f"localhost:{server.port}"],
+                       "source_address": ["::1", "127.0.0.2", "127.0.0.3"]}))
+    for _ in range(4):
+        with connect(one.port) as client:
+            assert client.login()[-1].type == "Z"
+    assert server.wait(4) == ["127.0.0.2", "127.0.0.3"] * 2
+
+
+def test_without_a_source_of_its_family_an_address_is_not_tried(start, fake):
+    server = fake(lambda stream, tell: tell("connected"))
+    one = start(route({"address": f"localhost:{server.port}", "source_address": "fe80::1"}))
+    with connect(one.port) as client:
+        assert client.login()[-1].code == "08001"
+    assert "source_address" in one.wait_event("backend.connect.failed")["hint"]
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("address, sources, code", [
+    ("127.0.0.1:5432", ["127.0.0.2", "::1"], 1), ("[::1]:5432", "127.0.0.2", 1),
+    (["127.0.0.1:5432", "[::1]:5432"], ["127.0.0.2", "::1"], 0), ("localhost:5432", "::1", 0),
+])
+def test_source_address_of_a_family_that_no_server_has(check, address, sources, code):
+    done = check({}, route({"address": address, "source_address": sources}))
+    assert done.returncode == code, done.stderr
+    assert not code or "no address of the backend is of its family" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["db.example.com.", "a..b", ".a", "10.0.0.1", "::1", "a b"])
+def test_an_sni_that_no_client_may_announce(check, verified, name):
+    done = check({}, route(verified("db.example.com:5432", sni=name)))
+    assert done.returncode == 1 and "backend.sni" in done.stderr, done.stderr
+
+
 # Direct TLS towards the server
 
 def direct_server(certs, alpn):

@@ -6,7 +6,7 @@ import pytest
 
 from peers import verifiers
 from peers.libpq import client_cert, psql
-from peers.proxy import route, run, toml
+from peers.proxy import PORT, route, run, toml
 
 A, B = "a.example.com", "b.example.com"
 PASSWORD = "open sesame"
@@ -41,10 +41,10 @@ def is_in(done):
 
 
 @pytest.mark.parametrize("way", ["bridge", "auto"])
-def test_hosts_with_the_backend_of_the_port_have_its_verifiers(start, listener, verified, postgres,
+def test_hosts_with_the_backend_of_the_port_have_its_verifiers(start, verified, postgres,
                                                                users, host, login, way):
     """`require` logs in only bound to the certificate of the host that was named."""
-    one = start(route(verified(postgres.address, scram=way, auth_file=users), listener(),
+    one = start(route(verified(postgres.address, scram=way, auth_file=users), PORT,
                       hosts=[host(A), host(B)]))
     tries = [(name, binding) for name in (A, B) for binding in ("disable", "prefer", "require")]
     for name, binding in tries:
@@ -54,10 +54,10 @@ def test_hosts_with_the_backend_of_the_port_have_its_verifiers(start, listener, 
     assert {ok["scram"] for ok in oks} == {"bridged"}
 
 
-def test_a_host_with_its_own_backend_has_none_of_the_port(start, listener, verified, postgres,
+def test_a_host_with_its_own_backend_has_none_of_the_port(start, verified, postgres,
                                                           users, host, login):
     """`auto` lets its logins pass untouched: the server refuses the binding, with a hint."""
-    one = start(route(verified(postgres.address, auth_file=users), listener(),
+    one = start(route(verified(postgres.address, auth_file=users), PORT,
                       hosts=[host(A), host(B, verified(postgres.address))]))
     for binding in ("disable", "prefer", "require"):
         assert is_in(login(one, A, binding)), binding
@@ -68,22 +68,22 @@ def test_a_host_with_its_own_backend_has_none_of_the_port(start, listener, verif
         assert "channel binding check failed" in refused.stderr and "auth_file" in refused.stderr
 
 
-def test_each_host_has_the_users_of_its_own_file(start, listener, verified, postgres, users, folder,
+def test_each_host_has_the_users_of_its_own_file(start, verified, postgres, users, folder,
                                                  host, login):
     others = verifiers.userlist(folder, {"somebody": verifiers.made(PASSWORD)}, "others.txt")
     hosts = [host(name, verified(postgres.address, scram="bridge", auth_file=file))
              for name, file in ((A, users), (B, others))]
-    one = start(route(None, listener(), hosts=hosts))
+    one = start(route(None, PORT, hosts=hosts))
     assert is_in(login(one, A, "require"))
     refused = login(one, B, "require")
     assert refused.returncode == 2
     assert 'password authentication failed for user "scram"' in refused.stderr
 
 
-def test_a_bridge_of_a_host_without_verifiers_is_refused_at_load(folder, listener, verified, users,
+def test_a_bridge_of_a_host_without_verifiers_is_refused_at_load(folder, verified, users,
                                                                  host):
     """The file of the port is not the host's."""
-    words = route(verified("127.0.0.1:1", scram="bridge", auth_file=users), listener(),
+    words = route(verified("127.0.0.1:1", scram="bridge", auth_file=users), PORT,
                   hosts=[host(A), host(B, verified("127.0.0.1:1", scram="bridge"))])
     config = os.path.join(folder, "checked.toml")
     for good in (False, True):

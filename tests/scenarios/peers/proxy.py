@@ -189,6 +189,10 @@ class Proxy:
         assert not any(mark in text for mark in SANITIZER_MARKS), text
 
 
+# The listener of a port whose hosts have certificates of their own.
+PORT = {"sslmode": "require"}
+
+
 def route(backend, listener=None, limits=None, name="orders", hosts=()):
     """A route on a free port of loopback, plaintext on both legs unless told otherwise."""
     address = {"bind_address": f"127.0.0.1:{free_port()}"}
