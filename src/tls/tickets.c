@@ -26,6 +26,7 @@ struct ticket_key {
 
 struct tls_ticket_keys {
     atomic_uint       holders;
+    EVP_CIPHER       *method; /* found once, not for each ticket */
     size_t            count;
     struct ticket_key keys[MOST_KEYS];
 };
@@ -114,11 +115,17 @@ static struct tls_ticket_keys *new_keys(struct failure *why)
 {
     struct tls_ticket_keys *keys = calloc(1, sizeof *keys);
 
-    if (keys == NULL)
+    if (keys == NULL) {
         fail(why, FAIL_MEMORY, "out of memory");
-    else
-        atomic_init(&keys->holders, 1);
-    return keys;
+        return NULL;
+    }
+    atomic_init(&keys->holders, 1);
+    if ((keys->method = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL)) != NULL)
+        return keys;
+    ERR_clear_error();
+    fail(why, FAIL_TLS, "OpenSSL has no AES-256-CBC for session tickets");
+    tls_ticket_keys_release(keys);
+    return NULL;
 }
 
 struct tls_ticket_keys *tls_ticket_keys_load(const char *file, struct failure *why)
@@ -166,6 +173,7 @@ void tls_ticket_keys_release(struct tls_ticket_keys *keys)
 {
     if (keys == NULL || atomic_fetch_sub(&keys->holders, 1) != 1)
         return;
+    EVP_CIPHER_free(keys->method);
     secret_wipe(keys, sizeof *keys);
     free(keys);
 }
@@ -196,8 +204,8 @@ static int seal(const struct tls_ticket_keys *keys, unsigned char *name, unsigne
     const struct ticket_key *key = &keys->keys[0];
 
     memcpy(name, key->name, NAME_BYTES);
-    if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1 ||
-        EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv) != 1)
+    if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(keys->method)) != 1 ||
+        EVP_EncryptInit_ex(cipher, keys->method, NULL, key->cipher, iv) != 1)
         return -1;
     return start_mac(mac, key) ? 1 : -1;
 }
@@ -211,7 +219,7 @@ static int unseal(const struct tls_ticket_keys *keys, const unsigned char *name,
 
         if (memcmp(name, key->name, NAME_BYTES) != 0)
             continue;
-        if (EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv) != 1 ||
+        if (EVP_DecryptInit_ex(cipher, keys->method, NULL, key->cipher, iv) != 1 ||
             !start_mac(mac, key))
             return -1;
         return i == 0 ? 1 : 2;
