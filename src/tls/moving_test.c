@@ -206,6 +206,20 @@ static void openssl_gives_nothing_away(void **state)
     tls_pair_fini(&pair);
 }
 
+/* The server has the front of a record, the rest is on its way. */
+static void say_half(struct tls_pair *pair)
+{
+    struct bytes in;
+
+    assert_int_equal(
+        tls_engine_write(pair->client.engine, BYTES("twenty bytes of text"), &pair->client.out),
+        FAIL_NONE);
+    in = bytes_first(buf_bytes(&pair->client.out), 20);
+    tls_engine_read(pair->server.engine, &in, (uint8_t[9]){ 0 }, 9, &(size_t){ 0 },
+                    &pair->server.out);
+    buf_skip(&pair->client.out, 20);
+}
+
 static void what_is_cut_or_for_another_role_is_refused(void **state)
 {
     struct tls_pair     pair = new_pair(TLS_RECORDS_OWN);
@@ -226,6 +240,43 @@ static void what_is_cut_or_for_another_role_is_refused(void **state)
     tls_engine_free(pair.server.engine);
     pair.server.engine = tls_engine_take(server, buf_bytes(&given), &why);
     assert_passes(&pair.server, &pair.client, "here again");
+    tls_context_release(server);
+    buf_fini(&given);
+    tls_pair_fini(&pair);
+}
+
+/* Whatever it is taken for: nothing is read or written that is not there (sanitizers see it).
+ */
+static void what_is_damaged_is_refused_or_goes_on(void **state)
+{
+    static const uint8_t damages[] = { 0x01, 0x80, 0xff };
+    struct tls_pair      pair = new_pair(TLS_RECORDS_OWN);
+    struct tls_context  *server = tls_context_hold(pair.server.engine->context);
+    struct buf           given;
+    struct bytes         in;
+
+    say_half(&pair);
+    given = give(pair.server.engine);
+    for (size_t i = 0; i < given.len * sizeof damages; i++) {
+        struct tls_engine *engine;
+        struct buf         out = BUF_LIMIT(100000);
+        uint8_t            room[64];
+        size_t             got;
+
+        given.memory[i / sizeof damages] ^= damages[i % sizeof damages];
+        engine = tls_engine_take(server, buf_bytes(&given), NULL);
+        given.memory[i / sizeof damages] ^= damages[i % sizeof damages];
+        if (engine == NULL)
+            continue;
+        in = buf_bytes(&pair.client.out);
+        while (tls_engine_read(engine, &in, room, sizeof room, &got, &out) == TLS_DONE)
+            assert_true(got > 0);
+        if (tls_engine_write(engine, BYTES("an answer"), &out) == FAIL_NONE)
+            assert_true(out.len >= 9 + TLS_RECORD_OVERHEAD);
+        tls_engine_close(engine, &out);
+        tls_engine_free(engine);
+        buf_fini(&out);
+    }
     tls_context_release(server);
     buf_fini(&given);
     tls_pair_fini(&pair);
@@ -274,6 +325,7 @@ int main(void)
         cmocka_unit_test(who_gave_it_away_has_nothing_left),
         cmocka_unit_test(openssl_gives_nothing_away),
         cmocka_unit_test(what_is_cut_or_for_another_role_is_refused),
+        cmocka_unit_test(what_is_damaged_is_refused_or_goes_on),
         cmocka_unit_test(taking_fails_cleanly_when_memory_runs_out),
     };
 
