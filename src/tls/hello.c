@@ -27,7 +27,10 @@ static bool read_sni(SSL *ssl, struct bytes *name)
     return true;
 }
 
-/* For the log: OpenSSL forgets the name of a handshake that fails early. */
+/* For the log: OpenSSL forgets the name of a handshake that fails early.  RFC 8446 4.6.1: "On
+ * resumption, if reporting an SNI value to the calling application, implementations MUST use
+ * the value sent in the resumption ClientHello rather than the value sent in the previous
+ * session." */
 static bool remember(struct tls_engine *engine, struct bytes name)
 {
     char   shown[LONGEST_SHOWN];

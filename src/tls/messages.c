@@ -8,6 +8,15 @@
 #define ILLEGAL_PARAMETER  47
 #define DECODE_ERROR       50
 
+/*
+ * RFC 8446 6: "Peers which receive a message which cannot be parsed according to the syntax
+ * (e.g., have a length extending beyond the message boundary or contain an out-of-range length)
+ * MUST terminate the connection with a "decode_error" alert.  Peers which receive a message
+ * which is syntactically correct but semantically invalid [...] MUST terminate the connection
+ * with an "illegal_parameter" alert."  For a length that is too large OpenSSL says the latter,
+ * and so do we.
+ */
+
 /* RFC 8446 4.6.1, and what can be in it: lifetime and age_add, nonce, ticket, extensions */
 #define LONGEST_TICKET (8u + 1 + 255 + 2 + 65535 + 2 + 65535)
 
@@ -37,7 +46,8 @@ static enum tls_message wrong(int *alert, int number)
     return TLS_MESSAGE_WRONG;
 }
 
-/* Fields that are empty are left at once. */
+/* Fields that are empty are left at once.  4.6.1: "Clients MUST ignore unrecognized
+ * extensions": no ticket is used, so all are. */
 static void leave_fields(struct tls_messages *m)
 {
     while (m->field_left == 0 && m->field < TICKET_END) {
@@ -100,9 +110,9 @@ static enum tls_message begin(struct tls_messages *m, bool is_client, int *alert
 static enum tls_message end_key_update(const struct tls_messages *m, struct bytes behind,
                                        int *alert)
 {
-    /* 5.1: "Implementations MUST verify that all messages immediately preceding a key change
-     * align with a record boundary; if not, then they MUST terminate the connection with an
-     * "unexpected_message" alert." */
+    /* 5.1: "Handshake messages MUST NOT span key changes.  Implementations MUST verify that all
+     * messages immediately preceding a key change align with a record boundary; if not, then
+     * they MUST terminate the connection with an "unexpected_message" alert." */
     if (behind.len > 0)
         return wrong(alert, UNEXPECTED_MESSAGE);
     /* 4.6.3: "If an implementation receives any other value, it MUST terminate the

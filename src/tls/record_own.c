@@ -2,7 +2,8 @@
 /*
  * TLS 1.3 records of our own: what we send.  What we receive is in record_read.c.
  *
- * RFC 8446 5.4 lets a sender pad; we do not.
+ * RFC 8446 5.4 lets a sender pad; we do not.  5.1: "Implementations MUST NOT send zero-length
+ * fragments of Handshake types": ours have a message or two bytes of alert.
  */
 #include "tls/record_own.h"
 
@@ -38,7 +39,9 @@ bool tls_record_update(struct tls_engine *engine, bool request)
     uint8_t             message[] = { TLS_KEY_UPDATE, 0, 0, 1, request ? 1 : 0 };
 
     /* RFC 8446 4.6.3: "Both sender and receiver MUST encrypt their KeyUpdate messages with
-     * the old keys." */
+     * the old keys"; "After sending a KeyUpdate message, the sender SHALL send all its traffic
+     * using the next generation of keys".  5.1: "implementations MUST send these messages in
+     * alignment with a record boundary." */
     if (!seal(engine, TLS_CONTENT_HANDSHAKE, bytes_of(message, sizeof message)) ||
         !tls_traffic_update(&session->write, tls_context_aeads(engine->context)))
         return false;
@@ -66,10 +69,10 @@ static bool must_update(const struct tls_engine *engine)
 
 static enum fail own_write(struct tls_engine *engine, struct bytes plain)
 {
-    if (engine->out->len == 0)
-        engine->session.answered = false;
     while (plain.len > 0) {
-        /* RFC 8446 5.1: "The length MUST NOT exceed 2^14 bytes." */
+        /* RFC 8446 5.1: "The length MUST NOT exceed 2^14 bytes."  "Application Data records
+         * MUST NOT be written to the wire unprotected".  5.4: "the full encoded
+         * TLSInnerPlaintext MUST NOT exceed 2^14 + 1 octets." */
         struct bytes part = bytes_first(plain, engine->session.most_written);
 
         /* 4.6.3: "the receiver MUST send a KeyUpdate of its own with request_update set to

@@ -131,6 +131,148 @@ static void new_keys_come_before_the_limit_and_are_asked_for(void **state)
     tls_pair_fini(&pair);
 }
 
+/* RFC 8446 5.5; the peer, which counts to its own limit, asks for nothing here. */
+static void nobody_must_ask_us_for_new_keys(void **state)
+{
+    struct tls_pair pair = new_pair();
+    unsigned        updates = 0;
+    uint64_t        before = 0;
+
+    tls_aeads_set_records_per_key(tls_context_aeads(pair.client.engine->context), 10);
+    for (int i = 0; i < 35; i++) {
+        say(&pair.client, "x");
+        assert_true(pair.client.engine->session.write.sequence <= 10);
+        updates += pair.client.engine->session.write.sequence < before;
+        before = pair.client.engine->session.write.sequence;
+        assert_hears(&pair.client, &pair.server, "x");
+    }
+    assert_int_equal(updates, 3);
+    assert_int_equal(pair.server.out.len, 0);
+    tls_pair_fini(&pair);
+}
+
+static void the_limit_is_that_of_aes_gcm(void **state)
+{
+    struct tls_aeads *aeads = tls_aeads_new();
+
+    assert_true(tls_aeads_records_per_key(aeads) <= 23726566); /* 2^24.5 */
+    tls_aeads_release(aeads);
+}
+
+static void new_keys_are_asked_for_once_however_long_the_peer_takes(void **state)
+{
+    struct tls_pair pair = new_pair();
+
+    tls_aeads_set_records_per_key(tls_context_aeads(pair.server.engine->context), 10);
+    for (int i = 0; i < 10; i++)
+        say(&pair.client, "x");
+    assert_hears(&pair.client, &pair.server, "xxxxxxxxxx");
+    assert_int_equal(pair.server.out.len, KEY_UPDATE);
+    buf_clear(&pair.server.out); /* on its way */
+    for (int i = 0; i < 10; i++) {
+        say(&pair.client, "y");
+        assert_hears(&pair.client, &pair.server, "y");
+        assert_int_equal(pair.server.out.len, 0);
+    }
+    tls_pair_fini(&pair);
+}
+
+/* RFC 8446 4.6.3: two ends that answer a request with a request would never end. */
+static void an_answer_asks_for_nothing(void **state)
+{
+    struct tls_pair     pair = new_pair();
+    struct tls_session *session = &pair.server.engine->session;
+
+    tls_aeads_set_records_per_key(tls_context_aeads(pair.server.engine->context), 10);
+    update(&pair.client, true);
+    for (int i = 0; i < 10; i++)
+        say(&pair.client, "x");
+    assert_hears(&pair.client, &pair.server, "xxxxxxxxxx"); /* both are due at once */
+    assert_int_equal(pair.server.out.len, KEY_UPDATE);
+    assert_false(session->requested || session->answer_due);
+    assert_hears(&pair.server, &pair.client, "");
+    assert_int_equal(pair.client.out.len, 0);
+    say(&pair.client, "x");
+    assert_hears(&pair.client, &pair.server, "x");
+    assert_true(session->requested);
+    assert_hears(&pair.server, &pair.client, "");
+    assert_int_equal(pair.client.out.len, KEY_UPDATE);
+    tls_pair_fini(&pair);
+}
+
+/* The server reads what waits, with room for `room` bytes of answers. */
+static enum tls_verdict read_with_room(struct tls_pair *pair, size_t room)
+{
+    struct buf       out = BUF_LIMIT(room);
+    struct bytes     in = buf_bytes(&pair->client.out);
+    size_t           got;
+    enum tls_verdict verdict =
+        tls_engine_read(pair->server.engine, &in, (uint8_t[100]){ 0 }, 100, &got, &out);
+
+    assert_true(buf_ok(&out));
+    assert_int_equal(out.len, 0);
+    buf_clear(&pair->client.out);
+    buf_fini(&out);
+    return verdict;
+}
+
+static void an_answer_without_room_comes_with_the_next_data(void **state)
+{
+    struct tls_pair pair = new_pair();
+
+    update(&pair.client, true);
+    assert_int_equal(read_with_room(&pair, KEY_UPDATE - 1), TLS_WANT_MORE);
+    say(&pair.server, "data");
+    assert_int_equal(pair.server.out.len, KEY_UPDATE + 4 + TLS_RECORD_OVERHEAD);
+    assert_hears(&pair.server, &pair.client, "data");
+    tls_pair_fini(&pair);
+}
+
+static void an_alert_without_room_is_not_sent(void **state)
+{
+    struct tls_pair pair = new_pair();
+
+    say(&pair.client, "text");
+    pair.client.out.memory[7] ^= 1;
+    assert_int_equal(read_with_room(&pair, 2 + TLS_RECORD_OVERHEAD - 1), TLS_FAILED);
+    assert_int_equal(tls_engine_alert_sent(pair.server.engine), -1);
+    tls_pair_fini(&pair);
+}
+
+/* RFC 8446 6.1: close_notify was the last that we send. */
+static void behind_our_close_nothing_is_answered(void **state)
+{
+    struct tls_pair pair = new_pair();
+
+    tls_aeads_set_records_per_key(tls_context_aeads(pair.server.engine->context), 10);
+    tls_engine_close(pair.server.engine, &pair.server.out);
+    update(&pair.client, true);
+    for (int i = 0; i < 20; i++)
+        say(&pair.client, "x");
+    assert_int_equal(read_with_room(&pair, 1000), TLS_WANT_MORE);
+    say(&pair.client, "text");
+    pair.client.out.memory[7] ^= 1;
+    assert_int_equal(read_with_room(&pair, 1000), TLS_FAILED);
+    tls_pair_fini(&pair);
+}
+
+/* RFC 8446 5.3: it terminates the connection; nothing is sealed twice with one number. */
+static void a_sequence_that_is_used_up_ends_the_connection(void **state)
+{
+    struct tls_pair pair = new_pair();
+
+    tls_aeads_set_records_per_key(tls_context_aeads(pair.server.engine->context), UINT64_MAX);
+    pair.server.engine->session.write.sequence = UINT64_MAX;
+    assert_int_equal(tls_engine_write(pair.server.engine, BYTES("x"), &pair.server.out),
+                     FAIL_TLS);
+    assert_int_equal(pair.server.out.len, 0);
+    assert_wiped(&pair.server.engine->session.read);
+    assert_wiped(&pair.server.engine->session.write);
+    assert_int_equal(tls_engine_write(pair.server.engine, BYTES("x"), &pair.server.out),
+                     FAIL_CLOSED);
+    tls_pair_fini(&pair);
+}
+
 static void an_idle_connection_holds_no_memory_and_no_openssl(void **state)
 {
     struct tls_pair pair = new_pair();
@@ -206,6 +348,14 @@ int main(void)
         cmocka_unit_test(one_answer_waits_and_no_more_however_many_are_requested),
         cmocka_unit_test(sixty_four_messages_without_data_are_taken_and_no_more),
         cmocka_unit_test(new_keys_come_before_the_limit_and_are_asked_for),
+        cmocka_unit_test(nobody_must_ask_us_for_new_keys),
+        cmocka_unit_test(the_limit_is_that_of_aes_gcm),
+        cmocka_unit_test(new_keys_are_asked_for_once_however_long_the_peer_takes),
+        cmocka_unit_test(an_answer_asks_for_nothing),
+        cmocka_unit_test(an_answer_without_room_comes_with_the_next_data),
+        cmocka_unit_test(an_alert_without_room_is_not_sent),
+        cmocka_unit_test(behind_our_close_nothing_is_answered),
+        cmocka_unit_test(a_sequence_that_is_used_up_ends_the_connection),
         cmocka_unit_test(an_idle_connection_holds_no_memory_and_no_openssl),
         cmocka_unit_test(keys_are_wiped_when_a_direction_ends),
         cmocka_unit_test(keys_are_wiped_by_a_failure_on_both_sides),

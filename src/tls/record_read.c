@@ -2,7 +2,9 @@
 /*
  * TLS 1.3 records of our own: what we receive.
  *
- * Where RFC 8446 leaves a choice we do as OpenSSL does; record_own_test.c compares.
+ * Where RFC 8446 leaves a choice we do as OpenSSL does; record_oracle_test.c compares.  Each
+ * MUST of its sections 4.6, 5 and 6 is quoted where it is kept; those about what comes before
+ * Finished, and about tickets that are resumed, are OpenSSL's to keep.
  */
 #include "tls/record_own.h"
 
@@ -66,6 +68,8 @@ static enum step check_header(struct tls_engine *engine, const uint8_t *header)
      * connection with an "unexpected_message" alert." */
     if (header[0] != TLS_CONTENT_DATA)
         return refuse(engine, UNEXPECTED_MESSAGE, "a record that is not encrypted");
+    /* 5.2: legacy_record_version "is always 0x0303"; that it "MUST be ignored for all purposes"
+     * (5.1) is said of records that are not encrypted. */
     if (header[1] != 3 || header[2] != 3)
         return refuse(engine, DECODE_ERROR, "a record of another version");
     /* 5.2: "The length MUST NOT exceed 2^14 + 256 bytes.  An endpoint that receives a record
@@ -84,12 +88,13 @@ static enum step take_update(struct tls_engine *engine, bool requested)
 {
     struct tls_session *session = &engine->session;
 
-    /* 4.6.3: "both sides MUST enforce that a KeyUpdate with the old key is received before
-     * accepting any messages encrypted with the new key": there is but one key at a time. */
+    /* 4.6.3: "Upon receiving a KeyUpdate, the receiver MUST update its receiving keys."
+     * "both sides MUST enforce that a KeyUpdate with the old key is received before accepting
+     * any messages encrypted with the new key": there is but one key at a time. */
     if (!tls_traffic_update(&session->read, tls_context_aeads(engine->context)))
         return no_memory(engine);
     session->requested = false;
-    session->answer_due = session->answer_due || (requested && !engine->closed);
+    session->answer_due = session->answer_due || requested;
     return STEP_ON;
 }
 
@@ -152,11 +157,14 @@ static enum step take_data(struct tls_engine *engine, struct bytes content)
 static enum step take_content(struct tls_engine *engine, uint8_t type, struct bytes content)
 {
     /* 5.1: "The length MUST NOT exceed 2^14 bytes.  An endpoint that receives a record that
-     * exceeds this length MUST terminate the connection with a "record_overflow" alert." */
+     * exceeds this length MUST terminate the connection with a "record_overflow" alert."
+     * 5.4: "the full encoded TLSInnerPlaintext MUST NOT exceed 2^14 + 1 octets": padding beyond
+     * that is taken, within 2^14 + 256. */
     if (content.len > engine->session.most_read)
         return refuse(engine, RECORD_OVERFLOW, "a record with too much in it");
-    /* 5.1: "if a handshake message is split over two or more records, there MUST NOT be any
-     * other records between them" */
+    /* 5.1: "Handshake messages MUST NOT be interleaved with other record types.  That is, if a
+     * handshake message is split over two or more records, there MUST NOT be any other records
+     * between them." */
     if (type != TLS_CONTENT_HANDSHAKE && tls_messages_is_cut(&engine->session.messages))
         return refuse(engine, UNEXPECTED_MESSAGE, "a record amid a handshake message");
     /* 5.4: "Implementations MUST NOT send Handshake and Alert records that have a
@@ -172,6 +180,8 @@ static enum step take_content(struct tls_engine *engine, uint8_t type, struct by
     case TLS_CONTENT_DATA: return take_data(engine, content);
     case TLS_CONTENT_ALERT: return take_alert(engine, content);
     case TLS_CONTENT_HANDSHAKE: return take_messages(engine, content);
+    /* 5: "An implementation which [...] receives a protected change_cipher_spec record MUST
+     * abort the handshake with an "unexpected_message" alert", and as in check_header() */
     default: return refuse(engine, UNEXPECTED_MESSAGE, "a record of an unknown type");
     }
 }
@@ -318,6 +328,8 @@ static enum step next_record(struct tls_engine *engine, struct sink *sink)
 /*
  * KeyUpdates of ours.  At most one waits in the caller's buffer: a peer that sends requests
  * and reads no answers cannot make us grow.  Others are sent with the next data at the latest.
+ * RFC 8446 4.6.3: an answer has "request_update set to "update_not_requested"", so what we ask
+ * for ourselves comes after it.
  */
 static bool answer(struct tls_engine *engine)
 {
@@ -330,11 +342,17 @@ static bool answer(struct tls_engine *engine)
     if (engine->closed || session->answered || !(session->answer_due || asks) ||
         buf_room(engine->out) < TLS_KEY_UPDATE_RECORD)
         return true;
-    return tls_record_update(engine, asks);
+    return tls_record_update(engine, !session->answer_due);
 }
 
-/* 6.2: "Upon transmission or receipt of a fatal alert message, both parties MUST immediately
- * close the connection"; "MUST forget the secret values and keys" */
+/*
+ * 6: "Upon receiving an error alert, the TLS implementation [...] MUST NOT allow any further
+ * data to be sent or received on the connection.  Servers and clients MUST forget the secret
+ * values and keys established in failed connections".  6.2: "Upon transmission or receipt of a
+ * fatal alert message, both parties MUST immediately close the connection"; "Whenever an
+ * implementation encounters a fatal error condition, it SHOULD send an appropriate fatal alert
+ * and MUST close the connection without sending or receiving any additional data."
+ */
 static enum tls_verdict end_failed(struct tls_engine *engine)
 {
     tls_engine_fail(engine);

@@ -16,6 +16,7 @@
 #define TLS_LONGEST_RECORD  (TLS_HEADER_BYTES + TLS_LONGEST_SEALED)
 #define TLS_RECORD_OVERHEAD (TLS_HEADER_BYTES + 1u + TLS_TAG_BYTES)
 
+/* RFC 8446 5: "Implementations MUST NOT send record types not defined in this document". */
 enum tls_content {
     TLS_CONTENT_CHANGE_CIPHER_SPEC = 20,
     TLS_CONTENT_ALERT = 21,
