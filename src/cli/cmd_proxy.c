@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "cli/command.h"
+#include "conf/pipe.h"
 #include "proxy/server.h"
 
 #define REPORT_BYTES ((size_t)16 * 1024 * 1024)
 
 #define SETS_MOST 64
+
+#define PIPE_PATIENCE_MS 30000
 
 struct proxy_arguments {
     struct settings_source source;
@@ -101,16 +104,37 @@ static int serve(const struct settings_source *source, struct conf_problems *pro
     return status;
 }
 
+/* Only the start may wait for who writes it, and what it read must do for a reading as `user`.
+ */
+static int read_pipe(struct settings_source *source, struct buf *text)
+{
+    struct failure why = { 0 };
+    const char    *pipe = source->file;
+
+    if (!conf_pipe_is(pipe))
+        return EXIT_GOOD;
+    source->text = text;
+    if (conf_pipe_is_input(pipe))
+        source->file = "standard input";
+    if (conf_pipe_read(pipe, PIPE_PATIENCE_MS, text, &why) == FAIL_NONE)
+        return EXIT_GOOD;
+    complain("%s: cannot be read: %s", source->file, why.text);
+    return EXIT_FAILED;
+}
+
 int cmd_proxy(int argc, char **argv)
 {
     struct proxy_arguments arguments = { 0 };
     struct conf_problems   problems = { 0 };
+    struct buf             text = BUF_LIMIT(SETTINGS_LARGEST_FILE);
     int                    status = read_arguments(&arguments, argc, argv);
 
-    if (status != EXIT_GOOD)
-        return status;
-    status = arguments.checks_only ? check(&arguments.source, &problems)
-                                   : serve(&arguments.source, &problems);
+    if (status == EXIT_GOOD)
+        status = read_pipe(&arguments.source, &text);
+    if (status == EXIT_GOOD)
+        status = arguments.checks_only ? check(&arguments.source, &problems)
+                                       : serve(&arguments.source, &problems);
     conf_problems_fini(&problems);
+    buf_fini(&text);
     return status;
 }

@@ -199,8 +199,15 @@ void server_forget_files(struct server *server)
 
 static bool try_reload(struct server *server, struct conf_problems *problems)
 {
-    struct generation *next = generation_load(server->source, server->generation, problems);
+    struct generation *next;
 
+    if (server->source->text != NULL) {
+        conf_problem_add(problems, false, 0,
+                         "came through a pipe when the proxy started and cannot be read again; "
+                         "start it with -c and a file, which can");
+        return false;
+    }
+    next = generation_load(server->source, server->generation, problems);
     if (next == NULL)
         return false;
     check_fixed(server, next, problems);

@@ -180,9 +180,13 @@ struct proxy_settings {
     size_t                 route_count;
 };
 
+#define SETTINGS_LARGEST_FILE ((size_t)16 * 1024 * 1024)
+
 /* Where a configuration comes from; borrowed, and read again at every reload. */
 struct settings_source {
-    const char        *file;
+    const char       *file;
+    const struct buf *text;  /* of a pipe, which comes once: `file` is only its name, and
+                              * relative  paths start at the working directory.  NULL: a file */
     const char *const *sets; /* of --set: "PATH=VALUE" */
     size_t             set_count;
 };

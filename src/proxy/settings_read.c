@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LARGEST_FILE ((size_t)16 * 1024 * 1024)
-
 static void apply_to_top(const struct loading *loading, int *lines)
 {
     struct conf_scope scope = loading_scope(loading, loading->main_folder, "");
@@ -89,7 +87,7 @@ static void complain_of_file(const char *file, struct failure *why,
 
 static struct toml_tree *read_and_parse(const char *file, struct conf_problems *problems)
 {
-    struct buf        text = BUF_LIMIT(LARGEST_FILE);
+    struct buf        text = BUF_LIMIT(SETTINGS_LARGEST_FILE);
     struct failure    why = { 0 };
     struct toml_tree *tree = NULL;
 
@@ -232,7 +230,7 @@ static struct proxy_settings *load_what_is_there(const struct settings_source *s
                                                  struct conf_problems *problems)
 {
     struct proxy_settings *settings = new_settings(source->file);
-    char                  *folder = conf_file_folder(source->file);
+    char                  *folder = conf_file_folder(source->text != NULL ? "" : source->file);
     struct loading         loading = {
                 .settings = settings,
                 .source = source,
@@ -284,7 +282,8 @@ struct proxy_settings *settings_load(const struct settings_source *source,
     struct toml_tree      *tree;
 
     problems->file = source->file;
-    tree = read_and_parse(source->file, problems);
+    tree = source->text != NULL ? parse(buf_bytes(source->text), problems)
+                                : read_and_parse(source->file, problems);
     if (tree != NULL)
         settings = load_what_is_there(source, tree, true, problems);
     toml_free(tree);

@@ -239,6 +239,38 @@ def test_relative_paths_are_relative_to_the_file(check, good, certs, folder):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_a_configuration_through_a_pipe_is_checked(good, certs, name):
+    """As in `envsubst < template | pgtls proxy --check -c -`; paths start where it was run."""
+    done = programs.run("proxy", "-c", name, "--check", cwd=certs.folder,
+                        input=good().replace(certs.folder + "/", ""))
+    assert done.returncode == 0, done.stderr
+    assert 'route "orders"' in done.stdout and certs.file("server.crt") in done.stdout
+    assert_refused(programs.run("proxy", "-c", name, "--check", input=good("sslmod = 'x'")),
+                   "pgtls: standard input:8: ", "listener.sslmod", "sslmode")
+
+
+def test_a_pipe_of_the_shell_is_checked(good, folder):
+    config = os.path.join(folder, "pgtls.toml")
+    with open(config, "w", encoding="utf-8") as out:
+        out.write(good())
+    done = subprocess.run(["bash", "-c", 'exec "$0" proxy --check -c <(cat "$1")',
+                           programs.program(), config],
+                          capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    assert 'route "orders"' in done.stdout
+
+
+def test_neither_a_terminal_nor_a_device_is_waited_for():
+    ours, theirs = os.openpty()
+    for stdin in (theirs, subprocess.DEVNULL):
+        done = programs.run("proxy", "-c", "-", "--check", stdin=stdin)
+        assert_refused(done, "standard input: cannot be read: a terminal, a device or a folder")
+    os.close(ours)
+    os.close(theirs)
+    assert_refused(programs.run("proxy", "-c", "/dev/zero", "--check"), "not a regular file")
+
+
 def test_an_expired_server_certificate(check, good, certs):
     """It loads: a clock may be wrong, and a proxy that is down is worse.  But it is said."""
     text = good().replace("server.crt", "server-expired.crt").replace("server.key",

@@ -105,6 +105,16 @@ def test_a_reload_with_an_error_keeps_what_runs(start, postgres_clear, broken):
     held.close()
 
 
+def test_a_configuration_through_a_pipe_serves_and_a_reload_keeps_what_runs(start, postgres_clear):
+    user = "nobody" if os.getuid() == 0 else None       # root reads it, and so does the user
+    proxy = start(named("orders", postgres_clear), piped=True, user=user)
+    with session(proxy.port) as client:
+        reason = reload(proxy, "reload.failed")["reason"]
+        assert reason.startswith("standard input: came through a pipe when the proxy started"), reason
+        works(client)
+        query_works(proxy.port)
+
+
 def test_a_reload_to_an_address_in_use_keeps_what_runs(start, postgres_clear):
     one = named("one", postgres_clear)
     proxy = start(one)

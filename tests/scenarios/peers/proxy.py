@@ -28,8 +28,10 @@ def program_of_others(folder):
 
 def run(*words, timeout=30, **more):
     """Runs the program to its end; returns the finished process with its texts."""
-    return subprocess.run([program(), *words], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=timeout, check=False, **more)
+    if "input" not in more:
+        more = {"stdin": subprocess.DEVNULL, **more}
+    return subprocess.run([program(), *words], capture_output=True, text=True, timeout=timeout,
+                          check=False, **more)
 
 
 def toml_value(value):
@@ -64,9 +66,10 @@ def toml(top, routes):
 
 
 class Proxy:
-    """One running proxy.  Every line of its log is kept, parsed where it is JSON."""
+    """One running proxy.  Every line of its log is kept, parsed where it is JSON.
+    Piped: its configuration comes through standard input."""
 
-    def __init__(self, folder, routes, env=None, **top):
+    def __init__(self, folder, routes, env=None, piped=False, **top):
         self.config = os.path.join(folder, "pgtls.toml")
         self.routes = routes
         self.top = {"log_level": "debug", "log_format": "json", "workers": 1,
@@ -77,9 +80,13 @@ class Proxy:
         self.config_text = toml(self.top, routes)
         with open(self.config, "w", encoding="utf-8") as out:
             out.write(self.config_text)
-        self.process = subprocess.Popen([program(), "proxy", "-c", self.config],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, env={**os.environ, **(env or {})})
+        self.process = subprocess.Popen([program(), "proxy", "-c", "-" if piped else self.config],
+                                        stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                        env={**os.environ, **(env or {})})
+        if piped:
+            self.process.stdin.write(self.config_text.encode())
+            self.process.stdin.close()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
