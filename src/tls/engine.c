@@ -12,20 +12,28 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 
+/* OpenSSL 3.0 frees 32 strings to clear a queue, also an empty one: a tenth of what a small
+ * query costs us. */
+static void clear_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
 /* A call of OpenSSL sees the caller's bytes, and an error queue that is its own. */
 static void lend(struct tls_engine *engine, struct bytes *in, struct buf *out)
 {
     engine->in = in;
     engine->out = out;
     engine->handover.marked = false;
-    ERR_clear_error();
+    clear_errors();
 }
 
 static void take_back(struct tls_engine *engine)
 {
     engine->in = NULL;
     engine->out = NULL;
-    ERR_clear_error();
+    clear_errors();
 }
 
 static enum fail copy_string(char **to, const char *from, struct failure *why)
