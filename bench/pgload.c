@@ -13,7 +13,7 @@
  * Environment: LATENCY=1 query also prints "p50 p99 max" in microseconds, pausing 1 ms after
  * each answer, RATE=N handshake makes N a second in all,
  * PLAIN=1 no TLS, DIRECT=1 direct TLS with ALPN, RESUME=1 resume sessions,
- * TLS12=1 TLS 1.2 at most, PIPE=N queries in flight (query).
+ * TLS12=1 TLS 1.2 at most, GROUP=NAME this group only, PIPE=N queries in flight (query).
  * Prints "ops seconds rate" on one line.
  */
 #ifndef _GNU_SOURCE
@@ -552,6 +552,8 @@ int main(int n, char **v)
     ctx = SSL_CTX_new(TLS_client_method());
     if (getenv("TLS12"))
         SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION);
+    if (getenv("GROUP") && SSL_CTX_set1_groups_list(ctx, getenv("GROUP")) != 1)
+        return fprintf(stderr, "%s: no such group\n", getenv("GROUP")), 2;
     if (direct)
         SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)"\x0apostgresql", 11);
     if (resume) {

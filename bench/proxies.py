@@ -2,11 +2,13 @@
 """The proxies that are measured: their configurations, and how they are started.
 
 Each has one worker and stands in front of the null backend on port 7000.  haproxy, hitch and
-nginx speak direct TLS only; PgBouncer and stunnel SSLRequest only; pgtls both.
+nginx speak direct TLS only; PgBouncer and stunnel SSLRequest only; pgtls both.  The load asks for
+one group of key exchange, so that a handshake is the same work for everybody.
 """
 import os
 import pathlib
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -15,9 +17,11 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 BACKEND_PORT = 7000
 TICK_US = 1e6 / os.sysconf("SC_CLK_TCK")
+# the first of OpenSSL's own list
+GROUP = "X25519MLKEM768" if ssl.OPENSSL_VERSION_INFO >= (3, 5) else "X25519"
 
 PGBOUNCER = """[databases]
-* = host=127.0.0.1 port=7000 user=bench
+* = {backend}
 [pgbouncer]
 listen_addr=127.0.0.1
 listen_port={port}
@@ -29,6 +33,7 @@ server_reset_query=
 client_tls_sslmode=require
 client_tls_cert_file={dir}/server.crt
 client_tls_key_file={dir}/server.key
+client_tls_ca_file={dir}/server.crt
 unix_socket_dir=
 logfile={dir}/pgbouncer.log
 log_connections=0
@@ -45,6 +50,7 @@ accept = 127.0.0.1:{port}
 connect = 127.0.0.1:7000
 cert = {dir}/server.crt
 key = {dir}/server.key
+curves = {group}
 protocol = pgsql
 """
 HAPROXY = """global
@@ -57,8 +63,17 @@ defaults
   timeout client 10m
   timeout server 10m
 listen pg
-  bind 127.0.0.1:{port} ssl crt {dir}/both.pem alpn postgresql
+  bind 127.0.0.1:{port} ssl crt {dir}/both.pem alpn postgresql curves {group}
   server s1 127.0.0.1:7000
+"""
+HITCH = """frontend = "[127.0.0.1]:{port}"
+backend = "[127.0.0.1]:7000"
+pem-file = "{dir}/both.pem"
+alpn-protos = "postgresql"
+ecdh-curve = "{group}"
+workers = 1
+keepalive = 3600
+user = "nobody"
 """
 NGINX = """load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 worker_processes 1;
@@ -70,7 +85,7 @@ events {{ worker_connections 18000; }}
 stream {{ server {{ listen 127.0.0.1:{port}{tls} proxy_pass 127.0.0.1:7000; tcp_nodelay on; }} }}
 """
 NGINX_TLS = (" ssl; ssl_certificate {dir}/server.crt; ssl_certificate_key {dir}/server.key;"
-             " ssl_alpn postgresql; ssl_protocols TLSv1.2 TLSv1.3;")
+             " ssl_alpn postgresql; ssl_protocols TLSv1.2 TLSv1.3; ssl_ecdh_curve {group};")
 PGTLS = """workers = {workers}
 event_loop = "{loop}"
 log_level = "warn"
@@ -87,6 +102,7 @@ sslmode = "require"
 [proxy.limits]
 max_connections = 9000
 """
+NULL_BACKEND = "host=127.0.0.1 port=7000 user=bench"
 IN_CLEAR = 'address = "127.0.0.1:7000"'
 IN_TLS = ('address = "127.0.0.1:7106"\nsslmode = "verify-full"\nsslnegotiation = "direct"\n'
           'root_ca = "{dir}/server.crt"')
@@ -110,9 +126,7 @@ PROXIES = {
                               "{file}"], 7101, ASK),
     "stunnel": (STUNNEL, ["stunnel", "{file}"], 7102, ASK),
     "haproxy": (HAPROXY, ["haproxy", "-f", "{file}"], 7103, DIRECT),
-    "hitch": ("", ["hitch", "--user=nobody", "--frontend=[127.0.0.1]:7104",
-                   "--backend=[127.0.0.1]:7000", "--alpn-protos=postgresql", "-n", "1",
-                   "--keepalive=3600", "{dir}/both.pem"], 7104, DIRECT),
+    "hitch": (HITCH, ["hitch", "--config={file}"], 7104, DIRECT),
     "nginx": (NGINX.replace("{tls}", NGINX_TLS), ["nginx", "-c", "{file}", "-p", "{dir}"], 7105,
               DIRECT),
     "nginx without TLS": (NGINX.replace("{tls}", ";"), ["nginx", "-c", "{file}", "-p", "{dir}"],
@@ -166,7 +180,7 @@ class Proxies:
     def prepare(self):
         run = lambda *a: subprocess.run(a, check=True, cwd=self.dir, stderr=subprocess.DEVNULL)
         run("openssl", "ecparam", "-genkey", "-name", "prime256v1", "-out", "server.key")
-        run("openssl", "req", "-x509", "-new", "-key", "server.key", "-days", "30", "-subj",
+        run("openssl", "req", "-x509", "-new", "-key", "server.key", "-days", "90", "-subj",
             "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-out",
             "server.crt")
         key, crt = (self.dir / "server.key").read_text(), (self.dir / "server.crt").read_text()
@@ -174,7 +188,9 @@ class Proxies:
         (self.dir / "pgtls.key").write_text(key)
         os.chmod(self.dir / "pgtls.key", 0o600)
         os.chmod(self.dir / "server.key", 0o644)
-        run("cc", "-O2", "-o", "pgload", str(HERE / "pgload.c"), "-lssl", "-lcrypto", "-lpthread")
+        for program in ("pgload", "floor"):
+            run("cc", "-O2", "-o", program, str(HERE / f"{program}.c"), "-lssl", "-lcrypto",
+                "-lpthread")
 
     def start(self, wanted):
         """Those whose name has one of the words `wanted`."""
@@ -184,7 +200,7 @@ class Proxies:
                 continue
             file = self.dir / f"{name.replace(' ', '-').replace(',', '')}.conf"
             fields = {"dir": self.dir, "name": file.stem, "port": port, "file": file,
-                      "program": self.program}
+                      "program": self.program, "group": GROUP, "backend": NULL_BACKEND}
             words = [word.format(**fields) for word in command]
             missing = [word for word in words if word in PROXIES or "/" in word[:1]]
             if missing and shutil.which(missing[0]) is None and not os.path.exists(missing[0]):
@@ -221,7 +237,7 @@ class Proxies:
         shutil.rmtree(self.dir)
 
     def environment(self, name):
-        return {**os.environ, **self.asked[name]}
+        return {**os.environ, "GROUP": GROUP, **self.asked[name]}
 
     def load(self, name, arguments):
         """Operations done, or None after an error."""
@@ -235,6 +251,12 @@ class Proxies:
         before = cpu_us(self.pids[name])
         operations = self.load(name, arguments)
         return (cpu_us(self.pids[name]) - before) / operations if operations else None
+
+    def floor(self):
+        """CPU microseconds of OpenSSL's own server handshake, with nothing around it."""
+        done = subprocess.run(["./floor", "server.crt", "server.key", GROUP, self.seconds],
+                              cwd=self.dir, text=True, check=True, stdout=subprocess.PIPE)
+        return float(done.stdout)
 
     def with_idle(self, name, count, act=lambda: None):
         """act() while `count` logged-in connections are idle, behind their memory for each."""

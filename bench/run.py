@@ -4,6 +4,7 @@
 
     bench/run.py [--program build/src/pgtls] [--rounds 3] [--seconds 5] [--write NAME]
     bench/run.py --only login,query --proxies haproxy,pgtls      some columns, some proxies
+    bench/run.py --only pgbench                                  that part alone
 
 Every figure is CPU microseconds of the proxy (its whole process tree) per unit, taken from
 /proc, not a rate: load, proxy and backend share the machine.  The rounds are interleaved (one
@@ -21,7 +22,7 @@ import subprocess
 import sys
 
 import pgbench
-from proxies import HERE, PROXIES, SAME_PROCESS, TLS_PEERS, Proxies
+from proxies import GROUP, HERE, PROXIES, SAME_PROCESS, TLS_PEERS, Proxies
 
 # column: pgload's arguments (PORT, SECONDS are put in), and which proxies
 SIDE = ["pgtls, two workers", "pgtls, TLS on both legs"]
@@ -38,7 +39,12 @@ COLUMNS = {
 IDLE, IDLE_COUNT = "idle bytes", 3000
 IDLE_PROXIES = [name for name in [*ALL, "pgtls, TLS on both legs"] if name not in SAME_PROCESS]
 BESIDE, BESIDE_COUNT = "query x32 beside 8000 idle, of without", 8000
-PGBENCH = "pgbench -S through pgtls, of PostgreSQL's own TLS"
+WORKERS = {32: "CPU per query, two workers of one, 32 connections",
+           64: "CPU per query, two workers of one, 64 connections"}
+WORKERS_PAIRS = 3               # in each round: what is looked for is small
+FLOOR = "OpenSSL alone, in memory"
+PGBENCH = {"pgbench -S through pgtls, of PostgreSQL's own TLS; TCP to the server": pgbench.PROGRAM,
+           "the same, Unix socket to the server": pgbench.PROGRAM_UNIX}
 # PgBouncer's login reuses a pooled server connection: another work
 LOGIN_PEERS = ["haproxy", "hitch", "nginx"]
 
@@ -84,6 +90,15 @@ def measure_idle(proxies, add, number):
     add(BESIDE, "pgtls", beside / ((alone + again) / 2) if alone and beside and again else None)
 
 
+def measure_workers(proxies, add):
+    """Pairs, so that what the machine does besides hits both."""
+    for connections, what in WORKERS.items():
+        for _ in range(WORKERS_PAIRS):
+            two, one = (proxies.cpu_per_unit(name, f"query PORT SECONDS {connections}")
+                        for name in ("pgtls, two workers", "pgtls"))
+            add(what, "pgtls", two / one if two and one else None)
+
+
 def measure(proxies, options):
     """The median of each figure: column, proxy, value."""
     figures = {}
@@ -94,9 +109,21 @@ def measure(proxies, options):
     for number in range(1, options.rounds + 1):
         measure_columns(proxies, add, number, options.only)
         if not options.only:
+            add("handshake", FLOOR, proxies.floor())
+            measure_workers(proxies, add)
             measure_idle(proxies, add, number)
     return {column: {name: None if None in values else statistics.median(values)
                      for name, values in names.items()} for column, names in figures.items()}
+
+
+def measure_all(options):
+    proxies = Proxies(options.program, options.seconds)
+    try:
+        proxies.prepare()
+        proxies.start(options.proxies.split(","))
+        return measure(proxies, options)
+    finally:
+        proxies.stop()
 
 
 # Report
@@ -125,46 +152,56 @@ def target_rows(figures, targets, name):
     return rows
 
 
-def more_rows(figures, tps):
-    """What is not a ratio to a peer."""
-    both = figures[IDLE].get("pgtls, TLS on both legs")
-    workers = ratio(figures, "query x32", "pgtls, two workers", ["pgtls"])
-    judge = lambda value, good: "" if value is None else "yes" if good(value) else "no"
-    rows = [
-        ["idle connection, TLS and plain, bytes", cell(figures[IDLE]["pgtls"], 0), "2560", "1536",
-         judge(figures[IDLE]["pgtls"], lambda value: value <= 2560)],
-        ["idle connection, TLS on both legs, bytes", cell(both, 0), "4096", "2048",
-         judge(both, lambda value: value <= 4096)],
-        [BESIDE, cell(figures[BESIDE]["pgtls"], 2), "1.05", "",
-         judge(figures[BESIDE]["pgtls"], lambda value: value <= 1.05)],
-        ["CPU per query, two workers of one", cell(workers, 2), "1.05", "",
-         judge(workers, lambda value: value <= 1.05)],
-    ]
-    if tps is not None:
-        rows.append([PGBENCH, cell(tps, 2), "at least 0.90", "1.00",
-                     judge(tps, lambda value: value >= 0.9)])
+def judged(what, value, must, aim="", digits=2, at_least=False):
+    """A row for what is not a ratio to a peer."""
+    reached = "" if value is None else "yes" if (value >= must if at_least else value <= must) else "no"
+    limit = cell(must, digits)
+    return [what, cell(value, digits), f"at least {limit}" if at_least else limit, aim, reached]
+
+
+def more_rows(figures, through):
+    idle = figures[IDLE]
+    rows = [judged("idle connection, TLS and plain, bytes", idle["pgtls"], 2560, "1536", 0),
+            judged("idle connection, TLS on both legs, bytes", idle.get("pgtls, TLS on both legs"),
+                   4096, "2048", 0)]
+    rows += [judged(what, figures[what]["pgtls"], 1.05) for what in (BESIDE, *WORKERS.values())]
+    rows += [judged(what, through[name][0], 0.9, "1.00", at_least=True)
+             for what, name in PGBENCH.items() if name in through]
     return rows
 
 
-def report(figures, tps, options):
+def pgbench_table(through):
+    """Empty where it was not measured."""
+    head = ["", "rate", "pgbench", "PostgreSQL", "proxy", "in all"]
+    rows = [[name, cell(ratio, 2), *[cell(part or None) for part in used], cell(sum(used))]
+            for name, (ratio, used) in through.items()]
+    return ["", "pgbench -S, 16 clients: rate of that with PostgreSQL's own TLS, and CPU microseconds of",
+            "each process for a transaction; pgtls with one worker a CPU unless it says one:", "",
+            *table([head, *rows])] if through else []
+
+
+def report(figures, through, options):
     version = lambda *a: subprocess.run(a, text=True, stdout=subprocess.PIPE, check=False,
                                         stderr=subprocess.STDOUT).stdout.splitlines()[0]
     columns = [*COLUMNS, IDLE]
-    names = [name for name in [*PROXIES, *SAME_PROCESS] if any(name in figures[c] for c in columns)]
+    names = [name for name in [*PROXIES, *SAME_PROCESS, FLOOR]
+             if any(name in figures[c] for c in columns)]
     head = ["", "measured", "must", "aim", "reached"]
     return "\n".join([
-        f"{datetime.date.today()}, {platform.platform()}, {os.cpu_count()} cores, "
-        f"{version('openssl', 'version')}; made by", "",
+        f"{datetime.date.today()}, {platform.freedesktop_os_release()['PRETTY_NAME']}, "
+        f"Linux {platform.release()}, {os.cpu_count()} cores, {version('openssl', 'version')}; "
+        "made by", "",
         f"    bench/run.py --rounds {options.rounds} --seconds {options.seconds} "
         f"--write {options.write}", "",
         f"CPU microseconds of the proxy per unit, medians of {options.rounds}; idle: bytes of memory",
-        f"of each of {IDLE_COUNT} idle, logged-in TLS connections.  TLS 1.3, ECDSA P-256, one worker.", "",
+        f"of each of {IDLE_COUNT} idle, logged-in TLS connections.  TLS 1.3, {GROUP}, ECDSA P-256, one worker.", "",
         *table([["", *columns], *[[name, *[cell(figures[c].get(name), 0 if c == IDLE else 1)
                                            for c in columns]] for name in names]]), "",
         "Against the best TLS peer of the column unless it says otherwise (logins: of haproxy, hitch",
         "and nginx; PgBouncer reuses pooled server connections there):", "",
-        *table([head, *target_rows(figures, TARGETS, "pgtls"), *more_rows(figures, tps),
-                *target_rows(figures, PLAIN_TARGETS, "pgtls, library, epoll")]), ""])
+        *table([head, *target_rows(figures, TARGETS, "pgtls"), *more_rows(figures, through),
+                *target_rows(figures, PLAIN_TARGETS, "pgtls, library, epoll")]),
+        *pgbench_table(through), ""])
 
 
 def print_some(figures):
@@ -173,9 +210,8 @@ def print_some(figures):
             print(f"{column:12} {name:24} {cell(value)}")
 
 
-def write(name, text):
+def write(file, name, text):
     """Puts `text` between the marks of part `name`."""
-    file = HERE / "RESULTS.md"
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     whole = file.read_text() if file.exists() else "# Results\n"
     part = f"{begin}\n{text}{end}\n"
@@ -193,22 +229,23 @@ def main():
     parser.add_argument("--only", default="", metavar="COLUMN,...", help="columns with these words")
     parser.add_argument("--proxies", default="", metavar="NAME,...", help="names with these words")
     parser.add_argument("--write", metavar="NAME", help="the part of RESULTS.md, debian12 for instance")
+    parser.add_argument("--results", type=pathlib.Path, default=HERE / "RESULTS.md",
+                        help="RESULTS.md, where it is another file")
     options = parser.parse_args()
-    proxies = Proxies(options.program, options.seconds)
-    try:
-        proxies.prepare()
-        proxies.start(options.proxies.split(","))
-        figures = measure(proxies, options)
-    finally:
-        proxies.stop()
-    if options.only:
+    figures = {} if options.only == "pgbench" else measure_all(options)
+    if options.only and "pgbench" not in options.only:
         print_some(figures)
         return
-    tps = None if options.no_pgbench else pgbench.ratio(options)
-    text = report(figures, tps, options)
+    through = {} if options.no_pgbench else pgbench.measure(options.program, options.rounds,
+                                                            options.seconds)
+    if options.only:
+        print_some(figures)
+        print("\n".join(pgbench_table(through)))
+        return
+    text = report(figures, through, options)
     print(text)
     if options.write:
-        write(options.write, text)
+        write(options.results, options.write, text)
 
 
 if __name__ == "__main__":

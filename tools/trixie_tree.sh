@@ -5,6 +5,7 @@
 #
 #     tools/trixie_tree.sh                 makes it if it is missing or lacks a package, prints
 #                                          its folder
+#     tools/trixie_tree.sh add WORD...     the same, with these packages too
 #     tools/trixie_tree.sh run WORD...     runs a command of the tree; /tmp and loopback are ours
 #
 # The folder is $PGTLS_TRIXIE, or /var/tmp/pgtls-trixie.  Root only.
@@ -32,10 +33,17 @@ if [ "${1-}" = run ]; then
         exec chroot "$tree" "$@"' sh "$tree" "$@"
 fi
 
+more=
+if [ "${1-}" = add ]; then
+    shift
+    more=$*
+fi
+
 # The file has the packages that the tree was made with.
 is_complete()
 {
-    [ -e "$tree/complete" ] && [ "$(cat "$tree/complete")" = "$packages" ]
+    [ -e "$tree/complete" ] && [ "$(cat "$tree/complete")" = "$packages" ] &&
+        { [ -z "$more" ] || chroot "$tree" dpkg -s $more >/dev/null 2>&1; }
 }
 
 if is_complete; then
@@ -86,7 +94,7 @@ if [ ! -e "$tree/complete" ]; then
 else
     apt_in "$new" update
 fi
-apt_in "$new" install --no-install-recommends $packages
+apt_in "$new" install --no-install-recommends $packages $more
 chroot "$new" apt-get clean
 echo "$packages" >"$new/complete"
 [ "$new" = "$tree" ] || mv "$new" "$tree"
