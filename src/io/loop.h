@@ -149,6 +149,11 @@ struct stream_events {
     void (*sent)(struct stream *stream, int error);
     /* stream_close() is done: the stream's memory is the owner's again. */
     void (*closed)(struct stream *stream);
+    /*
+     * Asked while sending, not a completion: the frame of a key was reached, and
+     * stream_set_key() must be called.  Returns 0 or an errno, which is that of sending.
+     */
+    int (*key)(struct stream *stream);
 };
 
 struct stream_options {
@@ -175,7 +180,9 @@ struct stream {
     struct stream *next_done;
     struct stream *next_wanting;
     struct stream *next_in_line;
-    void          *backend; /* what a backend keeps beside, if it needs more */
+    void          *backend;    /* what a backend keeps beside, if it needs more */
+    uint16_t       frame_left; /* of the frame that `sending` stands in */
+    uint8_t        frame_type;
 };
 
 /* Takes over an accepted descriptor.  On failure the descriptor is closed. */
@@ -224,6 +231,16 @@ bool stream_is_sending(const struct stream *stream);
 
 /* Sends the end of file (FIN); only while nothing is being sent. */
 void stream_shutdown(struct stream *stream);
+
+/*
+ * Gives keys of one direction of TLS to the kernel (io/kernel_tls.h), the first or the next.
+ * From the first on that direction is frames: io/kernel_tls.h says what they look like.  One
+ * frame that is sent is one record; those that are received are whole.  Only while nothing is
+ * asked for or being sent, but for the next key of sending, which stream_events.key sets.
+ * Sending comes first.  0 or an errno: the stream goes on as it was.
+ */
+enum stream_way { STREAM_SENDS, STREAM_RECEIVES };
+int stream_set_key(struct stream *stream, enum stream_way way, struct bytes keys);
 
 /*
  * Ends everything; no completion but `closed` comes after this call, never

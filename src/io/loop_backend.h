@@ -40,6 +40,8 @@ struct loop_stream_ops {
     size_t (*take_turn)(struct stream *stream); /* what waited in line; how many bytes it was */
     void (*send)(struct stream *stream);        /* stream->sending */
     void (*shutdown)(struct stream *stream);
+    /* Makes ready for keys; 0 or an errno.  NULL: there is no kernel that could take them. */
+    int (*prepare_for_keys)(struct stream *stream);
     void (*close)(struct stream *stream, bool abort); /* ends in STREAM_DONE_CLOSED */
     /* NULL where there are no addresses of our own */
     bool (*local_address)(const struct stream *stream, struct address *out);
@@ -112,6 +114,10 @@ enum stream_flag {
     STREAM_DONE_RECEIVED = 1 << 10, /* with receive_error, without data */
     STREAM_DONE_CLOSED = 1 << 11,
     STREAM_QUEUED = 1 << 12,
+
+    STREAM_BY_EPOLL = 1 << 13,     /* io_uring: epoll moves its bytes, as the kernel has keys */
+    STREAM_KERNEL_SENDS = 1 << 14, /* `sending` is frames */
+    STREAM_KERNEL_RECEIVES = 1 << 15,
 };
 
 #define STREAM_DONE                                                                            \

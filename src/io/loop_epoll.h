@@ -27,7 +27,7 @@ struct loop_epoll {
     size_t                batch_at;  /* the one that is handled now */
     struct loop_listener *accepting; /* the listener that is handled now; NULL once it stops */
     int                   accept_flags; /* of accept4() */
-    uint8_t              *scratch;      /* LOOP_RECEIVE_MAX, for every receive; streams only */
+    uint8_t              *scratch;      /* LOOP_RECEIVE_MAX, for every receive */
 };
 
 /* What an event is about, kept in the low bits of its pointer. */

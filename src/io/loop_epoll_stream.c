@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: PostgreSQL */
+#include "io/kernel_tls.h"
 #include "io/loop_epoll.h"
 #include "io/stream_socket.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,21 +34,62 @@ static void unregister_unwanted(struct stream *stream)
 
 /* ---- sending ---- */
 
+/* Sends once; 0 or an errno. */
+static int send_bytes(struct stream *stream)
+{
+    ssize_t n = send(stream->fd, stream->sending.p, stream->sending.len, MSG_NOSIGNAL);
+
+    if (n < 0)
+        return errno;
+    bytes_skip(&stream->sending, (size_t)n);
+    return 0;
+}
+
+static int send_part_of_frame(struct stream *stream)
+{
+    struct bytes part = bytes_first(stream->sending, stream->frame_left);
+    ssize_t      n = kernel_tls_send(stream->fd, stream->frame_type, part);
+
+    if (n < 0)
+        return errno;
+    bytes_skip(&stream->sending, (size_t)n);
+    stream->frame_left = (uint16_t)(stream->frame_left - n);
+    return 0;
+}
+
+/* Goes on until all frames are sent, or one cannot be; 0 or an errno. */
+static int send_frames(struct stream *stream)
+{
+    int error = 0;
+
+    while (error == 0 && stream->sending.len > 0) {
+        if (stream->frame_left > 0) {
+            error = send_part_of_frame(stream);
+            continue;
+        }
+        stream->frame_type = stream->sending.p[0];
+        stream->frame_left = bytes_u16(stream->sending.p + 3);
+        bytes_skip(&stream->sending, KERNEL_TLS_HEADER);
+        if (stream->frame_type == KERNEL_TLS_KEY)
+            error = stream->events->key(stream);
+    }
+    return error;
+}
+
 /* Sends what the kernel takes; false when some is left. */
 static bool send_some(struct stream *stream)
 {
-    ssize_t n;
+    int error;
 
     do
-        n = send(stream->fd, stream->sending.p, stream->sending.len, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && errno == EAGAIN)
+        error = stream->flags & STREAM_KERNEL_SENDS ? send_frames(stream) : send_bytes(stream);
+    while (error == EINTR);
+    if (error == EAGAIN)
         return false;
-    if (n < 0) {
-        stream_socket_send_failed(stream, errno);
+    if (error != 0) {
+        stream_socket_send_failed(stream, error);
         return true;
     }
-    bytes_skip(&stream->sending, (size_t)n);
     if (stream->sending.len > 0)
         return false;
     stream_done(stream, STREAM_DONE_SENT);
@@ -86,10 +129,30 @@ static void on_receive_stop(struct stream *stream)
     stream->flags &= ~(unsigned)STREAM_RECEIVING;
 }
 
+/* A record is received whole, whatever was asked for.  What the kernel cannot read is told in a
+ * frame, once: it would be read again and again. */
+static ssize_t receive_frames(struct stream *stream, uint8_t *to)
+{
+    size_t  least = KERNEL_TLS_HEADER + KERNEL_TLS_CONTENT_MOST;
+    size_t  most = stream_receive_budget(stream);
+    ssize_t n;
+
+    if (stream->receive_error != 0) {
+        errno = stream->receive_error;
+        return -1;
+    }
+    n = kernel_tls_receive(stream->fd, to, most > least ? most : least);
+    if (n > 0 && to[0] == KERNEL_TLS_ERROR)
+        stream->receive_error = bytes_u16(to + KERNEL_TLS_HEADER);
+    return n;
+}
+
 static size_t receive_some(struct stream *stream)
 {
     uint8_t *to = loop_epoll_of(stream->loop)->scratch;
-    ssize_t  n = recv(stream->fd, to, stream_receive_budget(stream), 0);
+    ssize_t  n = stream->flags & STREAM_KERNEL_RECEIVES
+                     ? receive_frames(stream, to)
+                     : recv(stream->fd, to, stream_receive_budget(stream), 0);
     int      error = n < 0 ? errno : 0;
 
     if (error == EAGAIN || error == EINTR)
@@ -171,6 +234,24 @@ static enum fail on_connect(struct stream *stream, const struct address *address
 
 /* ---- ending ---- */
 
+/*
+ * What the kernel has taken may still wait in front of TCP, where there was no room, and would
+ * never get past an end of file: it is left out then.  close_notify stands behind the data, and
+ * closing sends what waits.
+ */
+static void on_shutdown(struct stream *stream)
+{
+    struct pollfd room = { .fd = stream->fd, .events = POLLOUT };
+
+    if (!(stream->flags & STREAM_KERNEL_SENDS) || poll(&room, 1, 0) > 0)
+        stream_socket_shutdown(stream);
+}
+
+static int on_prepare_for_keys(struct stream *stream)
+{
+    return 0;
+}
+
 static void on_close(struct stream *stream, bool abort)
 {
     if (abort)
@@ -190,6 +271,7 @@ const struct loop_stream_ops loop_epoll_stream_ops = {
     .receive_stop = on_receive_stop,
     .take_turn = receive_some,
     .send = on_send,
-    .shutdown = stream_socket_shutdown,
+    .shutdown = on_shutdown,
+    .prepare_for_keys = on_prepare_for_keys,
     .close = on_close,
 };

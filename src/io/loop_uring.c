@@ -59,6 +59,7 @@ static void completed(struct loop_uring *uring, const struct io_uring_cqe *cqe)
     }
     uring->polls_epoll = false;
     loop_epoll_collect(&uring->epoll, 0);
+    uring->epoll.loop.crowd += uring->epoll.batch_len;
     loop_epoll_handle(&uring->epoll);
 }
 
@@ -141,6 +142,7 @@ static void on_free(struct loop *loop)
     io_uring_queue_exit(&uring->ring);
     uring_buffers_close(&uring->buffers);
     loop_epoll_close(&uring->epoll);
+    free(uring->epoll.scratch);
     free(uring);
 }
 

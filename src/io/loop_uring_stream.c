@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -363,6 +364,26 @@ static void on_send(struct stream *stream)
     want(stream, SEND);
 }
 
+/*
+ * Records with a type need sendmsg() and recvmsg(), and a socket whose keys the kernel has is
+ * read a record at a time: epoll does that for both loops, and the ring has nothing of the
+ * stream any more.  EBUSY: something of it is still in the ring.
+ */
+static int on_prepare_for_keys(struct stream *stream)
+{
+    struct loop_epoll *epoll = &loop_uring_of(stream->loop)->epoll;
+
+    if (stream->registered != 0)
+        return EBUSY;
+    if (epoll->scratch == NULL && (epoll->scratch = malloc(LOOP_RECEIVE_MAX)) == NULL)
+        return ENOMEM;
+    if (fcntl(stream->fd, F_SETFL, O_NONBLOCK) != 0)
+        return errno;
+    stream->flags |= STREAM_BY_EPOLL;
+    stream->receive_error = 0; /* what a receive that was held has left there */
+    return 0;
+}
+
 static void on_close(struct stream *stream, bool abort)
 {
     if (stream->registered & HELD)
@@ -384,5 +405,6 @@ const struct loop_stream_ops uring_stream_ops = {
     .take_turn = on_take_turn,
     .send = on_send,
     .shutdown = stream_socket_shutdown,
+    .prepare_for_keys = on_prepare_for_keys,
     .close = on_close,
 };

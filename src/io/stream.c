@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: PostgreSQL */
+#include "io/kernel_tls.h"
 #include "io/loop_backend.h"
+#include "io/loop_epoll.h"
 
 #include <assert.h>
+#include <errno.h>
 
 /* One receive brings at most this while others wait: a small query beside bulk streams took
  * 4 ms behind turns of 256 KiB each, 0.6 ms behind these. */
@@ -18,6 +21,11 @@
 #define BULK ((size_t)16 * 1024)
 
 /* ---- what callers ask for ---- */
+
+static const struct loop_stream_ops *ops_of(const struct stream *stream)
+{
+    return stream->flags & STREAM_BY_EPOLL ? &loop_epoll_stream_ops : stream->loop->ops->stream;
+}
 
 static void stream_init(struct stream *stream, struct loop *loop,
                         const struct stream_events *events)
@@ -54,8 +62,7 @@ enum fail stream_connect(struct stream *stream, struct loop *loop,
 
 bool stream_local_address(const struct stream *stream, struct address *out)
 {
-    return stream->loop->ops->stream->local_address != NULL &&
-           stream->loop->ops->stream->local_address(stream, out);
+    return ops_of(stream)->local_address != NULL && ops_of(stream)->local_address(stream, out);
 }
 
 void stream_receive(struct stream *stream, size_t at_most)
@@ -65,7 +72,7 @@ void stream_receive(struct stream *stream, size_t at_most)
     stream->receive_limit =
         (uint32_t)(at_most == 0 || at_most > LOOP_RECEIVE_MAX ? LOOP_RECEIVE_MAX : at_most);
     stream->flags = (stream->flags | STREAM_RECEIVING) & ~(unsigned)STREAM_STOPPING;
-    stream->loop->ops->stream->receive(stream);
+    ops_of(stream)->receive(stream);
 }
 
 void stream_set_patient(struct stream *stream, bool patient)
@@ -79,7 +86,7 @@ void stream_set_patient(struct stream *stream, bool patient)
 void stream_receive_stop(struct stream *stream)
 {
     if (stream->flags & STREAM_RECEIVING)
-        stream->loop->ops->stream->receive_stop(stream);
+        ops_of(stream)->receive_stop(stream);
 }
 
 void stream_send(struct stream *stream, struct bytes data)
@@ -90,7 +97,7 @@ void stream_send(struct stream *stream, struct bytes data)
     if (data.len == 0)
         stream_done(stream, STREAM_DONE_SENT);
     else
-        stream->loop->ops->stream->send(stream);
+        ops_of(stream)->send(stream);
 }
 
 bool stream_is_sending(const struct stream *stream)
@@ -101,14 +108,33 @@ bool stream_is_sending(const struct stream *stream)
 void stream_shutdown(struct stream *stream)
 {
     assert(!(stream->flags & (STREAM_CONNECTING | STREAM_CLOSING | STREAM_SENDING)));
-    stream->loop->ops->stream->shutdown(stream);
+    ops_of(stream)->shutdown(stream);
+}
+
+int stream_set_key(struct stream *stream, enum stream_way way, struct bytes keys)
+{
+    unsigned flag = way == STREAM_SENDS ? STREAM_KERNEL_SENDS : STREAM_KERNEL_RECEIVES;
+    int      error = 0;
+
+    if (!(stream->flags & STREAM_KERNEL_SENDS)) {
+        assert(!(stream->flags & (STREAM_CONNECTING | STREAM_CLOSING | STREAM_SENDING)));
+        if (ops_of(stream)->prepare_for_keys == NULL)
+            return EOPNOTSUPP;
+        if ((error = kernel_tls_attach(stream->fd)) != 0 ||
+            (error = ops_of(stream)->prepare_for_keys(stream)) != 0)
+            return error;
+    }
+    error = kernel_tls_set_key(stream->fd, way == STREAM_SENDS, keys);
+    if (error == 0)
+        stream->flags |= flag;
+    return error;
 }
 
 void stream_close(struct stream *stream, bool abort)
 {
     assert(!(stream->flags & STREAM_CLOSING));
     stream->flags |= STREAM_CLOSING;
-    stream->loop->ops->stream->close(stream, abort);
+    ops_of(stream)->close(stream, abort);
 }
 
 /* ---- what backends tell ---- */
@@ -167,7 +193,7 @@ static size_t cost_of_turn(struct stream *stream)
 
     if ((stream->flags & (STREAM_RECEIVING | STREAM_CLOSING)) != STREAM_RECEIVING)
         return 0;
-    bytes = stream->loop->ops->stream->take_turn(stream);
+    bytes = ops_of(stream)->take_turn(stream);
     return patient && bytes > PATIENT_FREE ? LINE_BUDGET : bytes;
 }
 

@@ -284,7 +284,6 @@ static void read_proxy_header(struct conversation *c)
     case PROXY_HEADER_BAD: conversation_close(c, END_BAD_PROXY_HEADER); return;
     case PROXY_HEADER_DONE: break;
     }
-    c->client.received_bytes = in.len; /* those of the client */
     buf_skip(&a->pending, a->pending.len - in.len);
     a->awaits_header = false;
     adopt_source(c, &header.source);
@@ -431,6 +430,11 @@ static void on_closed(struct pump *pump)
     conversation_socket_closed(of_client(pump));
 }
 
+static void on_kernel(struct pump *pump, const struct failure *why)
+{
+    report_kernel(of_client(pump), true, why);
+}
+
 const struct pump_events arrival_events = {
     .secured = on_secured,
     .plaintext = on_plaintext,
@@ -439,6 +443,7 @@ const struct pump_events arrival_events = {
     .ended = on_ended,
     .broken = on_broken,
     .closed = on_closed,
+    .kernel = on_kernel,
 };
 
 void arrival_timed_out(struct conversation *c)

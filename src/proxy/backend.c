@@ -96,6 +96,11 @@ static void on_closed(struct pump *pump)
         conversation_socket_closed(c);
 }
 
+static void on_kernel(struct pump *pump, const struct failure *why)
+{
+    report_kernel(of_backend(pump), false, why);
+}
+
 const struct pump_events backend_events = {
     .connected = on_connected,
     .secured = on_secured,
@@ -105,6 +110,7 @@ const struct pump_events backend_events = {
     .ended = on_ended,
     .broken = on_broken,
     .closed = on_closed,
+    .kernel = on_kernel,
 };
 
 void backend_timed_out(struct conversation *c)

@@ -277,6 +277,8 @@ void relaying_drain(struct conversation *c);
 bool report_begin(struct log_line *line, const struct conversation *c, enum log_event event);
 void report_end(const struct conversation *c);
 void report_handshake(const struct conversation *c, bool is_client);
+void report_tls_failed(const struct conversation *c, bool is_client);
+void report_kernel(const struct conversation *c, bool is_client, const struct failure *why);
 void report_handshake_failed(const struct conversation *c, bool is_client,
                              const struct failure *why);
 void report_failure(const struct conversation *c, enum log_event event, const char *phase,

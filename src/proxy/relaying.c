@@ -37,20 +37,40 @@ void relaying_start(struct conversation *c, struct bytes behind)
         relaying_drain(c);
 }
 
+/* Records can be made no more: the key is used up, and the kernel takes no other. */
+static void cannot_write(struct conversation *c, struct pump *pump, enum fail why)
+{
+    if (why != FAIL_TLS) {
+        conversation_close(c, END_NO_MEMORY);
+        return;
+    }
+    report_tls_failed(c, pump == &c->client);
+    pump_flush(pump); /* an alert */
+    if (pump == &c->client)
+        conversation_end(c, END_CLIENT_LOST, false);
+    else
+        conversation_refuse(c, END_SERVER_LOST, "08006",
+                            "the connection to the database server was lost", NULL);
+}
+
 void relaying_from_client(struct conversation *c, struct bytes data)
 {
+    enum fail rc;
+
     c->active_us = now_us(c);
     relay_from_client(&c->relay, data);
-    if (pump_write(&c->backend, data) != FAIL_NONE)
-        conversation_close(c, END_NO_MEMORY);
+    if ((rc = pump_write(&c->backend, data)) != FAIL_NONE)
+        cannot_write(c, &c->backend, rc);
 }
 
 void relaying_from_server(struct conversation *c, struct bytes data)
 {
+    enum fail rc;
+
     c->active_us = now_us(c);
     relay_from_server(&c->relay, data);
-    if (pump_write(&c->client, data) != FAIL_NONE)
-        conversation_close(c, END_NO_MEMORY);
+    if ((rc = pump_write(&c->client, data)) != FAIL_NONE)
+        cannot_write(c, &c->client, rc);
     else if (c->draining)
         relaying_drain(c);
 }
@@ -90,6 +110,7 @@ void relaying_client_ended(struct conversation *c)
         return;
     }
     if (c->client.leg.state == LEG_BROKEN) { /* an alert waits to be sent */
+        report_tls_failed(c, true);
         conversation_end(c, END_CLIENT_LOST, false);
         return;
     }
@@ -102,6 +123,8 @@ void relaying_server_ended(struct conversation *c)
 {
     bool lost = c->backend.reset || c->backend.leg.state == LEG_BROKEN;
 
+    if (c->backend.leg.state == LEG_BROKEN)
+        report_tls_failed(c, false);
     if (relay_client_is_done(&c->relay)) /* the server only answers to that */
         give_reason(c, END_CLIENT_CLOSED);
     give_reason(c, c->backend.leg.end == LEG_ENDED ? END_SERVER_CLOSED : END_SERVER_LOST);

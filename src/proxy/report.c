@@ -2,6 +2,8 @@
 /* The log lines of a conversation. */
 #include "proxy/conversation_state.h"
 
+#include "tls/kernel.h"
+
 static const char *const reasons[] = {
     [END_NONE] = "none",
     [END_CLIENT_CLOSED] = "client_closed",
@@ -145,6 +147,28 @@ void report_handshake(const struct conversation *c, bool is_client)
     log_end(&line);
 }
 
+/* The refusal once a route and leg: every connection would say the same. */
+void report_kernel(const struct conversation *c, bool is_client, const struct failure *why)
+{
+    const struct leg *leg = is_client ? &c->client.leg : &c->backend.leg;
+    const char       *layer = tls_engine_facts(leg->tls)->record_layer;
+    bool              is_kernels = strcmp(layer, "kernel") == 0;
+    struct log_line   line;
+
+    if (is_kernels && report_begin(&line, c, EVENT_TLS_KERNEL)) {
+        log_text(&line, "leg", is_client ? "client" : "backend");
+        log_flag(&line, "receives", tls_kernel_receives(leg->tls));
+        log_end(&line);
+    }
+    if (!failed(why) || atomic_exchange(&c->route->tally->kernel_told[is_client], true) ||
+        !report_begin(&line, c, EVENT_RECORD_LAYER_REFUSED))
+        return;
+    log_text(&line, "leg", is_client ? "client" : "backend");
+    log_text(&line, "record_layer", is_kernels ? "kernel, for sending" : layer);
+    log_failure(&line, why);
+    log_end(&line);
+}
+
 static void put_alerts(struct log_line *line, const struct tls_engine *engine)
 {
     if (engine == NULL)
@@ -167,6 +191,21 @@ void report_handshake_failed(const struct conversation *c, bool is_client,
         log_text(&line, "backend", c->target != NULL ? c->target->text : NULL);
     put_alerts(&line, is_client ? c->client.leg.tls : c->backend.leg.tls);
     log_failure(&line, why);
+    log_end(&line);
+}
+
+/* In the middle of a session. */
+void report_tls_failed(const struct conversation *c, bool is_client)
+{
+    const struct leg *leg = is_client ? &c->client.leg : &c->backend.leg;
+    struct log_line   line;
+
+    if (!report_begin(&line, c, EVENT_TLS_FAILED))
+        return;
+    log_text(&line, "leg", is_client ? "client" : "backend");
+    log_text(&line, "record_layer", tls_engine_facts(leg->tls)->record_layer);
+    put_alerts(&line, leg->tls);
+    log_failure(&line, leg_failure(leg));
     log_end(&line);
 }
 

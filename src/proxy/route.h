@@ -37,6 +37,7 @@ struct route_tally {
     atomic_bool          binding_told; /* channel_binding was logged, for each of its reasons */
     atomic_bool          undefined_told;
     atomic_bool          withheld_told;
+    atomic_bool          kernel_told[2]; /* record_layer.refused was logged: server, client */
 };
 
 /* One address of the backend, as it is written. */

@@ -2,6 +2,7 @@
 #include "proxy/route_policy.h"
 
 #include "conf/file.h"
+#include "proxy/kernel_records.h"
 
 #include <stdio.h>
 
@@ -160,6 +161,7 @@ struct tls_policy *route_policy_of_clients(const struct route_settings *settings
     };
 
     set_words(&options, &listener->tls);
+    kernel_records_find_out(&options, settings, "listener.record_layer", problems);
     is_good = set_identities(&options, identities, settings, SECTION_LISTENER, problems);
     is_good = set_trust(&options, settings, SECTION_LISTENER, problems) && is_good;
     is_good = set_tickets(&options, &scope, settings, map_text, problems) && is_good;
@@ -198,6 +200,7 @@ struct tls_policy *route_policy_of_backend(const struct route_settings *settings
     };
 
     set_words(&options, &backend->tls);
+    kernel_records_find_out(&options, settings, "backend.record_layer", problems);
     is_good = set_trust(&options, settings, SECTION_BACKEND, problems);
     is_good =
         set_identities(&options, identities, settings, SECTION_BACKEND, problems) && is_good;

@@ -37,7 +37,7 @@ const struct option_choice settings_record_layers[] = {
     { "auto", TLS_RECORDS_AUTO, NULL },
     { "library", TLS_RECORDS_LIBRARY, NULL },
     { "record", TLS_RECORDS_OWN, NULL },
-    { "kernel", 0, NOT_YET "; \"auto\" is" },
+    { "kernel", TLS_RECORDS_KERNEL, NULL },
     { NULL, 0, NULL },
 };
 

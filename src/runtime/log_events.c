@@ -39,6 +39,16 @@ static const struct log_event_row rows[EVENT_COUNT] = {
                                  "A handshake of either leg finished." },
     [EVENT_TLS_HANDSHAKE_FAILED] = { "tls.handshake.failed", LOG_WARN,
                                      "A handshake of either leg failed." },
+    [EVENT_TLS_KERNEL] = { "tls.kernel", LOG_DEBUG,
+                           "The kernel protects what a leg sends from here on, and what it "
+                           "receives where it says so." },
+    [EVENT_TLS_FAILED] = { "tls.failed", LOG_WARN,
+                           "A session ends because records of a leg are wrong, could not be "
+                           "made, or said so by an alert." },
+    [EVENT_RECORD_LAYER_REFUSED] = { "record_layer.refused", LOG_WARN,
+                                     "The configuration asks for records by the kernel; a "
+                                     "connection does not have that, or not both ways. Said "
+                                     "once a route and leg." },
     [EVENT_AUTH_OK] = { "auth.ok", LOG_DEBUG, "The server accepted the login." },
     [EVENT_AUTH_FAILED] = { "auth.failed", LOG_WARN,
                             "The proxy or the server refused the login." },
@@ -57,9 +67,7 @@ static const struct log_event_row rows[EVENT_COUNT] = {
                                 "Channel binding cannot pass this route; said once a route." },
     [EVENT_ROUTE_FAILED] = { "route.failed", LOG_ERROR, "A route cannot serve." },
     [EVENT_LOG_DROPPED] = { "log.dropped", LOG_WARN,
-                            "Lines were dropped because the log was not written fast enough, "
-                            "or "
-                            "could not be written at all." },
+                            "Lines were dropped because the log was not written fast enough." },
     [EVENT_LOG_FAILED] = { "log.failed", LOG_WARN,
                            "The log file could not be opened again; the old one goes on." },
 };

@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "runtime/pump.h"
 
+#include "io/kernel_tls.h"
+#include "tls/kernel.h"
+
 #include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+/* One frame, described on both sides of this file. */
+_Static_assert(KERNEL_TLS_HEADER == TLS_FRAME_HEADER, "header");
+_Static_assert((int)KERNEL_TLS_KEY == (int)TLS_FRAME_KEY, "where a key is due");
+_Static_assert((int)KERNEL_TLS_ERROR == (int)TLS_FRAME_ERROR, "errno of reading");
 
 static const struct stream_events stream_events;
 
@@ -87,10 +97,90 @@ static void open_all(struct pump *pump, struct bytes in)
         case LEG_WANT_MORE: return;
         case LEG_SECURED: pump->events->secured(pump); break;
         case LEG_PLAINTEXT: pump->events->plaintext(pump, plain); break;
-        case LEG_PEER_ENDED:
-        case LEG_FAILED: tell_ended(pump); return;
+        case LEG_PEER_ENDED: tell_ended(pump); return;
+        case LEG_FAILED:
+            pump_flush(pump); /* an alert, before the owner lets go */
+            tell_ended(pump);
+            return;
         }
     }
+}
+
+/* ---- records that the kernel protects ---- */
+
+static int give_keys(struct pump *pump, enum tls_kernel_way way)
+{
+    uint8_t keys[TLS_KERNEL_KEYS_MOST];
+    size_t  size = tls_kernel_keys(pump->leg.tls, way, keys);
+    int     error = ENOKEY;
+
+    if (size > 0)
+        error = stream_set_key(&pump->stream,
+                               way == TLS_KERNEL_SENDS ? STREAM_SENDS : STREAM_RECEIVES,
+                               bytes_of(keys, size));
+    explicit_bzero(keys, sizeof keys);
+    if (error == 0)
+        tls_kernel_took(pump->leg.tls, way);
+    return error;
+}
+
+static enum fail give_both(struct pump *pump, struct failure *why)
+{
+    int error;
+
+    if (tls_kernel_check(pump->leg.tls, why) != FAIL_NONE)
+        return FAIL_REFUSED;
+    if ((error = give_keys(pump, TLS_KERNEL_SENDS)) != 0)
+        return fail_errno(why, error, "the kernel takes no key for sending");
+    if (tls_kernel_check_receiving(pump->leg.tls, why) != FAIL_NONE)
+        return FAIL_REFUSED;
+    if ((error = give_keys(pump, TLS_KERNEL_RECEIVES)) != 0)
+        return fail_errno(why, error, "the kernel takes no key for receiving");
+    return FAIL_NONE;
+}
+
+/* Between two receives, with nothing of a record in between, and nothing on its way out: then
+ * no byte is on the wrong side. */
+static void ask_kernel(struct pump *pump)
+{
+    struct failure why = { 0 };
+
+    if (pump->leg.state != LEG_SECURE || !tls_kernel_is_wanted(pump->leg.tls) ||
+        !pump_is_drained(pump) || !tls_kernel_is_at_boundary(pump->leg.tls))
+        return;
+    if (give_both(pump, &why) != FAIL_NONE && why.errnum == EBUSY)
+        return; /* the ring has something of the stream; later */
+    tls_kernel_declined(pump->leg.tls);
+    pump->events->kernel(pump, &why);
+}
+
+/* The peer changed its key: the kernel stands still until it has the next one. */
+static void renew_key(struct pump *pump)
+{
+    struct failure why = { 0 };
+    int            error;
+
+    if (pump->leg.state != LEG_SECURE || !tls_kernel_needs_key(pump->leg.tls) ||
+        (error = give_keys(pump, TLS_KERNEL_RECEIVES)) == 0)
+        return;
+    fail_errno(&why, error, "the kernel takes no next key for receiving");
+    pump->events->kernel(pump, &why);
+    leg_lost_kernel(&pump->leg, error, pump_out(pump));
+    pump_flush(pump);
+    tell_ended(pump);
+}
+
+static int on_key(struct stream *stream)
+{
+    struct pump   *pump = container_of(stream, struct pump, stream);
+    struct failure why = { 0 };
+    int            error = give_keys(pump, TLS_KERNEL_SENDS);
+
+    if (error != 0) {
+        fail_errno(&why, error, "the kernel takes no next key for sending");
+        pump->events->kernel(pump, &why);
+    }
+    return error;
 }
 
 static void on_eof(struct pump *pump, bool reset)
@@ -102,6 +192,11 @@ static void on_eof(struct pump *pump, bool reset)
         pump->events->ended(pump);
     else
         tell_ended(pump);
+}
+
+static bool is_open(const struct pump *pump)
+{
+    return pump->state == PUMP_OPEN && !pump->ended_told;
 }
 
 static void on_received(struct stream *stream, struct bytes data, int error)
@@ -120,7 +215,11 @@ static void on_received(struct stream *stream, struct bytes data, int error)
     }
     open_all(pump, data);
     pump_flush(pump);
-    if (pump->state == PUMP_OPEN && !pump->ended_told)
+    if (is_open(pump))
+        renew_key(pump);
+    if (is_open(pump))
+        ask_kernel(pump);
+    if (is_open(pump))
         pump->events->received(pump);
 }
 
@@ -243,4 +342,5 @@ static const struct stream_events stream_events = {
     .received = on_received,
     .sent = on_sent,
     .closed = on_closed,
+    .key = on_key,
 };

@@ -46,6 +46,12 @@ struct pump_events {
     void (*broken)(struct pump *pump, int error);
     /* pump_close() is done: the memory is the owner's. */
     void (*closed)(struct pump *pump);
+    /*
+     * The kernel was asked to protect the leg's records: tls_kernel_receives() and the facts of
+     * the engine tell what it does.  `why` is empty, or says why it does not do all.  Told
+     * again where it does not take a next key, which ends the connection.
+     */
+    void (*kernel)(struct pump *pump, const struct failure *why);
 };
 
 struct pump {

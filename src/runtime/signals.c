@@ -35,7 +35,6 @@ void signals_block(void)
     sigset_t set = ours();
 
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a log that may grow no more is no reason to end */
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 

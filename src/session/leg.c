@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "session/leg.h"
 
+#include "tls/kernel.h"
+
 #include <assert.h>
 
 void leg_init(struct leg *leg)
@@ -118,6 +120,12 @@ void leg_transport_ended(struct leg *leg, bool reset)
     if (leg->tls != NULL)
         tls_engine_eof(leg->tls);
     leg->end = leg->state == LEG_CLEAR && !reset ? LEG_ENDED : LEG_TRUNCATED;
+}
+
+void leg_lost_kernel(struct leg *leg, int error, struct buf *out)
+{
+    tls_kernel_lost(leg->tls, error, out);
+    broken(leg);
 }
 
 void leg_finish(struct leg *leg, struct buf *out)

@@ -66,6 +66,9 @@ enum fail leg_seal(struct leg *leg, struct bytes plain, struct buf *out) WARN_UN
 /* The transport's end of file arrived, or its failure (`reset`). */
 void leg_transport_ended(struct leg *leg, bool reset);
 
+/* The kernel, which protects the leg's records, does not take the peer's next key. */
+void leg_lost_kernel(struct leg *leg, int error, struct buf *out);
+
 /*
  * Says the end of our direction where the leg has a word for it: close_notify.
  * Once; later calls do nothing.

@@ -179,7 +179,7 @@ void tls_engine_free(struct tls_engine *engine)
     free(engine->texts);
     free(engine->endpoint);
     free(engine->failure);
-    if (engine->records == &tls_record_own)
+    if (engine->records != &tls_record_library)
         tls_record_wipe(engine);
     OPENSSL_cleanse(&engine->session, sizeof engine->session);
     tls_context_release(engine->context);

@@ -38,7 +38,7 @@ struct tls_facts {
     const char *version; /* "TLSv1.3" */
     const char *cipher;
     const char *group;
-    const char *record_layer; /* "record", "library" */
+    const char *record_layer; /* "record", "library", "kernel" */
     const char *alpn;
     const char *sni; /* what the client announced, escaped */
     bool        resumed;

@@ -35,6 +35,16 @@ enum engine_state {
     ENGINE_FAILED,
 };
 
+/* Who has the keys of which direction (tls/kernel.h). */
+struct tls_kernel {
+    bool     decided; /* whether the kernel protects the records of this connection */
+    bool     sends;
+    bool     receives;
+    bool     owes_key;  /* a FRAME_KEY is on its way to the socket */
+    bool     needs_key; /* the peer has changed its key */
+    uint16_t left;      /* content of the frame that `in` stands in */
+};
+
 struct tls_engine {
     struct tls_context            *context; /* what it was begun with */
     const struct tls_context      *chosen;  /* that, or the one of a host in it */
@@ -63,6 +73,7 @@ struct tls_engine {
     bool                alpn_required;
     bool                keep_chain;
     struct tls_handover handover;
+    struct tls_kernel   kernel;
     struct tls_held     held;    /* these two: records of our own */
     struct tls_session  session; /* wiped */
     struct failure     *failure; /* during the handshake, and once it has failed */

@@ -31,6 +31,15 @@ enum tls_records {
     TLS_RECORDS_AUTO,    /* we, where we can: TLS 1.3; else OpenSSL */
     TLS_RECORDS_LIBRARY, /* OpenSSL */
     TLS_RECORDS_OWN,     /* we; TLS 1.2 is not spoken */
+    TLS_RECORDS_KERNEL,  /* the kernel, from some point on, where it can; else as AUTO */
+};
+
+/* What a kernel has of kTLS. */
+struct tls_kernel_abilities {
+    unsigned    sends, receives; /* 1 << enum tls_suite */
+    bool        rekeys;
+    const char *refusal; /* static text: why there is none of it; and what to do */
+    const char *hint;
 };
 
 #define TLS_MOST_IDENTITIES 4 /* RSA, RSA-PSS, EC, Ed25519 */
@@ -56,7 +65,8 @@ struct tls_policy_options {
     const char    *groups;         /* NULL: as openssl.cnf says */
     const char    *dh_params_file; /* servers whose ciphers have DHE; NULL: by the key's size */
     enum tls_order order;          /* servers */
-    enum tls_records record_layer;
+    enum tls_records            record_layer;
+    struct tls_kernel_abilities kernel; /* with TLS_RECORDS_KERNEL */
 
     /* Servers: session tickets; NULL: none.  Held by the policy.  The scope says what a ticket
      * is good for (WIRE T22): all bytes that tell this policy from a laxer one: route, host,

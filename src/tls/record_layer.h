@@ -26,4 +26,7 @@ extern const struct tls_record_layer tls_record_library;
 /* Ours: TLS 1.3, without an SSL object. */
 extern const struct tls_record_layer tls_record_own;
 
+/* The same until the kernel has the keys, of one direction or both. */
+extern const struct tls_record_layer tls_record_kernel;
+
 #endif

@@ -7,14 +7,18 @@
  */
 #include "tls/record_own.h"
 
+#include "tls/kernel.h"
 #include "tls/record_layer.h"
 
 #include <openssl/crypto.h>
 
 static bool seal(struct tls_engine *engine, enum tls_content type, struct bytes plain)
 {
-    uint8_t *to = buf_reserve(engine->out, plain.len + TLS_RECORD_OVERHEAD);
+    uint8_t *to;
 
+    if (engine->kernel.sends)
+        return tls_frame_put(engine, (uint8_t)type, plain);
+    to = buf_reserve(engine->out, plain.len + TLS_RECORD_OVERHEAD);
     if (to == NULL || !tls_traffic_seal(&engine->session.write,
                                         tls_context_aeads(engine->context), type, plain, to))
         return false;
@@ -36,15 +40,24 @@ void tls_record_alert(struct tls_engine *engine, int level, int alert)
 bool tls_record_update(struct tls_engine *engine, bool request)
 {
     struct tls_session *session = &engine->session;
+    bool                is_kernels = engine->kernel.sends;
     uint8_t             message[] = { TLS_KEY_UPDATE, 0, 0, 1, request ? 1 : 0 };
 
+    if (is_kernels && !engine_policy(engine)->kernel.rekeys)
+        return tls_record_cannot_update(engine, session->answer_due
+                                                    ? "the peer asks for a new key"
+                                                    : "the key has protected enough");
+    if (engine->kernel.owes_key)
+        return true;
     /* RFC 8446 4.6.3: "Both sender and receiver MUST encrypt their KeyUpdate messages with
      * the old keys"; "After sending a KeyUpdate message, the sender SHALL send all its traffic
      * using the next generation of keys".  5.1: "implementations MUST send these messages in
      * alignment with a record boundary." */
     if (!seal(engine, TLS_CONTENT_HANDSHAKE, bytes_of(message, sizeof message)) ||
+        (is_kernels && !tls_frame_put(engine, TLS_FRAME_KEY, bytes_of(NULL, 0))) ||
         !tls_traffic_update(&session->write, tls_context_aeads(engine->context)))
         return false;
+    engine->kernel.owes_key = is_kernels;
     session->answer_due = false;
     session->answered = true;
     session->requested = session->requested || request;
@@ -67,7 +80,7 @@ static bool must_update(const struct tls_engine *engine)
                tls_aeads_records_per_key(tls_context_aeads(engine->context));
 }
 
-static enum fail own_write(struct tls_engine *engine, struct bytes plain)
+enum fail tls_record_write(struct tls_engine *engine, struct bytes plain)
 {
     while (plain.len > 0) {
         /* RFC 8446 5.1: "The length MUST NOT exceed 2^14 bytes."  "Application Data records
@@ -88,7 +101,7 @@ static enum fail own_write(struct tls_engine *engine, struct bytes plain)
     return FAIL_NONE;
 }
 
-static size_t own_sealed_size(const struct tls_engine *engine, size_t plain_bytes)
+size_t tls_record_sealed_size(const struct tls_engine *engine, size_t plain_bytes)
 {
     const struct tls_session *session = &engine->session;
     uint64_t limit = tls_aeads_records_per_key(tls_context_aeads(engine->context));
@@ -99,28 +112,32 @@ static size_t own_sealed_size(const struct tls_engine *engine, size_t plain_byte
     return plain_bytes + records * TLS_RECORD_OVERHEAD + updates * TLS_KEY_UPDATE_RECORD;
 }
 
+/* Not a key that the kernel has yet to get, for what waits in front of our last words. */
+static void wipe_write(struct tls_engine *engine)
+{
+    if (!engine->kernel.owes_key)
+        tls_traffic_wipe(&engine->session.write, tls_context_aeads(engine->context));
+}
+
 /* RFC 8446 6.1: "Each party MUST send a "close_notify" alert before closing its write side
  * of the connection, unless it has already sent some error alert." */
-static void own_close(struct tls_engine *engine)
+void tls_record_close(struct tls_engine *engine)
 {
     tls_record_alert(engine, TLS_ALERT_WARNING, 0);
-    tls_traffic_wipe(&engine->session.write, tls_context_aeads(engine->context));
+    wipe_write(engine);
 }
 
 void tls_record_wipe(struct tls_engine *engine)
 {
-    struct tls_session *session = &engine->session;
-    struct tls_aeads   *aeads = tls_context_aeads(engine->context);
-
-    tls_traffic_wipe(&session->read, aeads);
-    tls_traffic_wipe(&session->write, aeads);
+    tls_traffic_wipe(&engine->session.read, tls_context_aeads(engine->context));
+    wipe_write(engine);
     tls_held_free(&engine->held);
 }
 
 const struct tls_record_layer tls_record_own = {
     .name = "record",
     .read = tls_record_read,
-    .write = own_write,
-    .sealed_size = own_sealed_size,
-    .close = own_close,
+    .write = tls_record_write,
+    .sealed_size = tls_record_sealed_size,
+    .close = tls_record_close,
 };

@@ -18,27 +18,9 @@
 
 #define CLOSE_NOTIFY       0
 #define UNEXPECTED_MESSAGE 10
-#define BAD_RECORD_MAC     20
-#define RECORD_OVERFLOW    22
-#define DECODE_ERROR       50
-#define INTERNAL_ERROR     80
 #define USER_CANCELED      90
 
-/* Where plaintext goes. */
-struct sink {
-    uint8_t *at;
-    size_t   room;
-};
-
-enum step {
-    STEP_ON,   /* go on with the next record */
-    STEP_MORE, /* all of `in` is taken */
-    STEP_FULL, /* the sink has no room for more */
-    STEP_CLOSED,
-    STEP_FAILED,
-};
-
-static enum step refuse(struct tls_engine *engine, int alert, const char *what)
+enum tls_step tls_record_refuse(struct tls_engine *engine, int alert, const char *what)
 {
     tls_engine_need_failure(engine);
     fail(engine->failure, FAIL_TLS, "the %s sent %s",
@@ -49,16 +31,16 @@ static enum step refuse(struct tls_engine *engine, int alert, const char *what)
     return STEP_FAILED;
 }
 
-static enum step no_memory(struct tls_engine *engine)
+static enum tls_step no_memory(struct tls_engine *engine)
 {
     tls_engine_need_failure(engine);
     fail(engine->failure, FAIL_MEMORY, "out of memory");
-    tls_record_alert(engine, TLS_ALERT_FATAL, INTERNAL_ERROR);
+    tls_record_alert(engine, TLS_ALERT_FATAL, TLS_INTERNAL_ERROR);
     return STEP_FAILED;
 }
 
 /* Told before the body has come: it may never come. */
-static enum step check_header(struct tls_engine *engine, const uint8_t *header)
+static enum tls_step check_header(struct tls_engine *engine, const uint8_t *header)
 {
     unsigned length = bytes_u16(header + 3);
 
@@ -67,38 +49,44 @@ static enum step check_header(struct tls_engine *engine, const uint8_t *header)
      * "If a TLS implementation receives an unexpected record type, it MUST terminate the
      * connection with an "unexpected_message" alert." */
     if (header[0] != TLS_CONTENT_DATA)
-        return refuse(engine, UNEXPECTED_MESSAGE, "a record that is not encrypted");
+        return tls_record_refuse(engine, UNEXPECTED_MESSAGE, "a record that is not encrypted");
     /* 5.2: legacy_record_version "is always 0x0303"; that it "MUST be ignored for all purposes"
      * (5.1) is said of records that are not encrypted. */
     if (header[1] != 3 || header[2] != 3)
-        return refuse(engine, DECODE_ERROR, "a record of another version");
+        return tls_record_refuse(engine, TLS_DECODE_ERROR, "a record of another version");
     /* 5.2: "The length MUST NOT exceed 2^14 + 256 bytes.  An endpoint that receives a record
      * that exceeds this length MUST terminate the connection with a "record_overflow"
      * alert." */
     if (length > TLS_LONGEST_SEALED)
-        return refuse(engine, RECORD_OVERFLOW, "a record that is too long");
+        return tls_record_refuse(engine, TLS_RECORD_OVERFLOW, "a record that is too long");
     if (length < TLS_TAG_BYTES + 1)
-        return refuse(engine, BAD_RECORD_MAC, "a record that is too short");
+        return tls_record_refuse(engine, TLS_BAD_RECORD_MAC, "a record that is too short");
     return STEP_ON;
 }
 
 /* ---- what is inside ---- */
 
-static enum step take_update(struct tls_engine *engine, bool requested)
+static enum tls_step take_update(struct tls_engine *engine, bool requested)
 {
     struct tls_session *session = &engine->session;
+    bool                is_kernels = engine->kernel.receives;
 
+    if (is_kernels && !engine_policy(engine)->kernel.rekeys) {
+        tls_record_cannot_update(engine, "the peer has changed its key");
+        return STEP_FAILED;
+    }
     /* 4.6.3: "Upon receiving a KeyUpdate, the receiver MUST update its receiving keys."
      * "both sides MUST enforce that a KeyUpdate with the old key is received before accepting
      * any messages encrypted with the new key": there is but one key at a time. */
     if (!tls_traffic_update(&session->read, tls_context_aeads(engine->context)))
         return no_memory(engine);
+    engine->kernel.needs_key = is_kernels;
     session->requested = false;
     session->answer_due = session->answer_due || requested;
     return STEP_ON;
 }
 
-static enum step take_messages(struct tls_engine *engine, struct bytes content)
+static enum tls_step take_messages(struct tls_engine *engine, struct bytes content)
 {
     struct tls_session *session = &engine->session;
     int                 alert = UNEXPECTED_MESSAGE;
@@ -108,9 +96,11 @@ static enum step take_messages(struct tls_engine *engine, struct bytes content)
             tls_messages_next(&session->messages, session->is_client, &content, &alert);
 
         if (message == TLS_MESSAGE_WRONG)
-            return refuse(engine, alert, "a handshake message that is not legal here");
+            return tls_record_refuse(engine, alert,
+                                     "a handshake message that is not legal here");
         if (message != TLS_MESSAGE_NONE && ++session->idle_messages > MOST_IDLE_MESSAGES)
-            return refuse(engine, UNEXPECTED_MESSAGE, "too many messages without data");
+            return tls_record_refuse(engine, UNEXPECTED_MESSAGE,
+                                     "too many messages without data");
         if ((message == TLS_MESSAGE_KEY_UPDATE ||
              message == TLS_MESSAGE_KEY_UPDATE_REQUESTED) &&
             take_update(engine, message == TLS_MESSAGE_KEY_UPDATE_REQUESTED) != STEP_ON)
@@ -119,18 +109,18 @@ static enum step take_messages(struct tls_engine *engine, struct bytes content)
     return STEP_ON;
 }
 
-static enum step take_alert(struct tls_engine *engine, struct bytes content)
+static enum tls_step take_alert(struct tls_engine *engine, struct bytes content)
 {
     /* 5.1: "Alert messages MUST NOT be fragmented across records, and multiple alert
      * messages MUST NOT be coalesced into a single TLSPlaintext record.  In other words, a
      * record with an Alert type MUST contain exactly one message." */
     if (content.len != 2)
-        return refuse(engine, UNEXPECTED_MESSAGE, "an alert of a wrong length");
+        return tls_record_refuse(engine, UNEXPECTED_MESSAGE, "an alert of a wrong length");
     if (content.p[1] == CLOSE_NOTIFY)
         return STEP_CLOSED;
     if (content.p[1] == USER_CANCELED) {
         if (++engine->session.warnings > MOST_WARNINGS)
-            return refuse(engine, UNEXPECTED_MESSAGE, "too many warnings");
+            return tls_record_refuse(engine, UNEXPECTED_MESSAGE, "too many warnings");
         return STEP_ON;
     }
     /* 6.2: "all the alerts listed in Section 6.2 [...] MUST be treated as error alerts when
@@ -141,7 +131,7 @@ static enum step take_alert(struct tls_engine *engine, struct bytes content)
 }
 
 /* `content` stands at the sink, or in engine->held. */
-static enum step take_data(struct tls_engine *engine, struct bytes content)
+static enum tls_step take_data(struct tls_engine *engine, struct bytes content)
 {
     struct tls_session *session = &engine->session;
 
@@ -150,28 +140,29 @@ static enum step take_data(struct tls_engine *engine, struct bytes content)
         return STEP_ON;
     }
     if (++session->empty_records > MOST_EMPTY_RECORDS)
-        return refuse(engine, UNEXPECTED_MESSAGE, "too many empty records");
+        return tls_record_refuse(engine, UNEXPECTED_MESSAGE, "too many empty records");
     return STEP_ON;
 }
 
-static enum step take_content(struct tls_engine *engine, uint8_t type, struct bytes content)
+enum tls_step tls_record_content(struct tls_engine *engine, uint8_t type, struct bytes content)
 {
     /* 5.1: "The length MUST NOT exceed 2^14 bytes.  An endpoint that receives a record that
      * exceeds this length MUST terminate the connection with a "record_overflow" alert."
      * 5.4: "the full encoded TLSInnerPlaintext MUST NOT exceed 2^14 + 1 octets": padding beyond
      * that is taken, within 2^14 + 256. */
     if (content.len > engine->session.most_read)
-        return refuse(engine, RECORD_OVERFLOW, "a record with too much in it");
+        return tls_record_refuse(engine, TLS_RECORD_OVERFLOW, "a record with too much in it");
     /* 5.1: "Handshake messages MUST NOT be interleaved with other record types.  That is, if a
      * handshake message is split over two or more records, there MUST NOT be any other records
      * between them." */
     if (type != TLS_CONTENT_HANDSHAKE && tls_messages_is_cut(&engine->session.messages))
-        return refuse(engine, UNEXPECTED_MESSAGE, "a record amid a handshake message");
+        return tls_record_refuse(engine, UNEXPECTED_MESSAGE,
+                                 "a record amid a handshake message");
     /* 5.4: "Implementations MUST NOT send Handshake and Alert records that have a
      * zero-length TLSInnerPlaintext.content; if such a message is received, the receiving
      * implementation MUST terminate the connection with an "unexpected_message" alert." */
     if (type != TLS_CONTENT_DATA && content.len == 0)
-        return refuse(engine, UNEXPECTED_MESSAGE, "an empty record");
+        return tls_record_refuse(engine, UNEXPECTED_MESSAGE, "an empty record");
     if (content.len > 0)
         engine->session.empty_records = 0;
     if (content.len > 0 && type != TLS_CONTENT_ALERT)
@@ -182,16 +173,17 @@ static enum step take_content(struct tls_engine *engine, uint8_t type, struct by
     case TLS_CONTENT_HANDSHAKE: return take_messages(engine, content);
     /* 5: "An implementation which [...] receives a protected change_cipher_spec record MUST
      * abort the handshake with an "unexpected_message" alert", and as in check_header() */
-    default: return refuse(engine, UNEXPECTED_MESSAGE, "a record of an unknown type");
+    default:
+        return tls_record_refuse(engine, UNEXPECTED_MESSAGE, "a record of an unknown type");
     }
 }
 
 /* Takes apart what was opened; *len is then that of data. */
-static enum step take_inner(struct tls_engine *engine, const uint8_t *inner, size_t *len)
+static enum tls_step take_inner(struct tls_engine *engine, const uint8_t *inner, size_t *len)
 {
-    size_t    n = *len;
-    uint8_t   type;
-    enum step step;
+    size_t        n = *len;
+    uint8_t       type;
+    enum tls_step step;
 
     /* 5.4: "Implementations MUST limit their scanning to the cleartext returned from the
      * AEAD decryption." */
@@ -201,9 +193,9 @@ static enum step take_inner(struct tls_engine *engine, const uint8_t *inner, siz
     /* "If a receiving implementation does not find a non-zero octet in the cleartext, it
      * MUST terminate the connection with an "unexpected_message" alert." */
     if (n == 0)
-        return refuse(engine, UNEXPECTED_MESSAGE, "a record without a type");
+        return tls_record_refuse(engine, UNEXPECTED_MESSAGE, "a record without a type");
     type = inner[--n];
-    step = take_content(engine, type, bytes_of(inner, n));
+    step = tls_record_content(engine, type, bytes_of(inner, n));
     if (type == TLS_CONTENT_DATA && step == STEP_ON)
         *len = n;
     return step;
@@ -215,17 +207,18 @@ static bool open_record(struct tls_engine *engine, struct bytes record, uint8_t 
 {
     if (tls_traffic_open(&engine->session.read, tls_context_aeads(engine->context), record, to))
         return true;
-    refuse(engine, BAD_RECORD_MAC, "a record that cannot be decrypted");
+    tls_record_refuse(engine, TLS_BAD_RECORD_MAC, "a record that cannot be decrypted");
     return false;
 }
 
 /* ---- one record ---- */
 
 /* Straight from the caller's bytes to the caller's room. */
-static enum step open_to_sink(struct tls_engine *engine, struct bytes record, struct sink *sink)
+static enum tls_step open_to_sink(struct tls_engine *engine, struct bytes record,
+                                  struct tls_sink *sink)
 {
-    size_t    len = record.len - TLS_HEADER_BYTES - TLS_TAG_BYTES;
-    enum step step;
+    size_t        len = record.len - TLS_HEADER_BYTES - TLS_TAG_BYTES;
+    enum tls_step step;
 
     if (!open_record(engine, record, sink->at))
         return STEP_FAILED;
@@ -235,7 +228,7 @@ static enum step open_to_sink(struct tls_engine *engine, struct bytes record, st
     return step;
 }
 
-static enum step hand_out(struct tls_held *held, struct sink *sink)
+static enum tls_step hand_out(struct tls_held *held, struct tls_sink *sink)
 {
     struct bytes rest = bytes_of(held->memory + held->at, (size_t)(held->len - held->at));
     struct bytes part = bytes_first(rest, sink->room);
@@ -252,11 +245,11 @@ static enum step hand_out(struct tls_held *held, struct sink *sink)
 }
 
 /* The record is held, and the sink may have too little room: it is opened where it is. */
-static enum step open_held(struct tls_engine *engine, struct sink *sink)
+static enum tls_step open_held(struct tls_engine *engine, struct tls_sink *sink)
 {
     struct tls_held *held = &engine->held;
     size_t           len = held->len - TLS_HEADER_BYTES - TLS_TAG_BYTES;
-    enum step        step;
+    enum tls_step    step;
 
     if (!open_record(engine, bytes_of(held->memory, held->len),
                      held->memory + TLS_HEADER_BYTES))
@@ -272,15 +265,15 @@ static enum step open_held(struct tls_engine *engine, struct sink *sink)
     return hand_out(held, sink);
 }
 
-static bool fits(const struct sink *sink, size_t record_bytes)
+static bool fits(const struct tls_sink *sink, size_t record_bytes)
 {
     return record_bytes - TLS_HEADER_BYTES - TLS_TAG_BYTES <= sink->room;
 }
 
-static enum step go_on_with_held(struct tls_engine *engine, struct sink *sink)
+static enum tls_step go_on_with_held(struct tls_engine *engine, struct tls_sink *sink)
 {
     struct tls_held *held = &engine->held;
-    enum step        step;
+    enum tls_step    step;
 
     if (held->is_plain)
         return hand_out(held, sink);
@@ -299,12 +292,14 @@ static enum step go_on_with_held(struct tls_engine *engine, struct sink *sink)
     return step;
 }
 
-static enum step next_record(struct tls_engine *engine, struct sink *sink)
+static enum tls_step next_record(struct tls_engine *engine, struct tls_sink *sink)
 {
     struct bytes *in = engine->in;
     size_t        whole;
-    enum step     step;
+    enum tls_step step;
 
+    if (engine->kernel.receives)
+        return tls_frame_next(engine, sink);
     if (sink->room == 0 && (in->len > 0 || engine->held.is_plain))
         return STEP_FULL;
     if (engine->held.len > 0)
@@ -335,7 +330,8 @@ static bool answer(struct tls_engine *engine)
 {
     struct tls_session *session = &engine->session;
     uint64_t            limit = tls_aeads_records_per_key(tls_context_aeads(engine->context));
-    bool                asks = session->read.sequence >= limit && !session->requested;
+    bool                can_ask = !engine->kernel.sends || engine_policy(engine)->kernel.rekeys;
+    bool asks = can_ask && session->read.sequence >= limit && !session->requested;
 
     if (engine->out->len == 0)
         session->answered = false;
@@ -373,8 +369,8 @@ static enum tls_verdict end_closed(struct tls_engine *engine)
 enum tls_verdict tls_record_read(struct tls_engine *engine, uint8_t *plain, size_t room,
                                  size_t *got)
 {
-    struct sink sink = { plain, room };
-    enum step   step;
+    struct tls_sink sink = { plain, room };
+    enum tls_step   step;
 
     if (room == 0)
         return TLS_DONE;

@@ -18,15 +18,15 @@ NEVER = {"epoll": {"io_uring_enter", "operation of io_uring"}, "io_uring": {"rec
 SELDOM = {"epoll": set(), "io_uring": {"epoll_ctl"}}
 
 
-def library():
-    """Beside the program, in the same build."""
+def preloaded(name):
+    """A library of tests/faults, beside the program, in the same build."""
     place = os.path.dirname(os.path.abspath(program()))
     while place != "/":
-        path = os.path.join(place, "tests", "faults", "libfaults.so")
+        path = os.path.join(place, "tests", "faults", name)
         if os.path.exists(path):
             return path
         place = os.path.dirname(place)
-    raise AssertionError("tests/faults/libfaults.so is not built beside the program")
+    raise AssertionError(f"tests/faults/{name} is not built beside the program")
 
 
 def sanitizer():
@@ -42,7 +42,7 @@ class Faults:
             out.write(struct.pack("II", seed, 0) + bytes(4 * len(CALLS)))
         with open(self.path, "r+b") as file:
             self.map = mmap.mmap(file.fileno(), 0)
-        self.env = {"LD_PRELOAD": ":".join([*sanitizer(), library()]),
+        self.env = {"LD_PRELOAD": ":".join([*sanitizer(), preloaded("libfaults.so")]),
                     "PGTLS_FAULT_FILE": self.path}
 
     def set_rate(self, of_a_million):
