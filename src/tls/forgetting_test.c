@@ -121,17 +121,22 @@ static void assert_gone(const struct secrets *secrets)
 
 /* ---- a connection ---- */
 
-static struct tls_pair new_pair(const char *suite)
+static void init_pair(struct tls_pair *pair, const char *suite)
 {
-    struct tls_pair pair;
-
-    tls_pair_init(&pair,
+    tls_pair_init(pair,
                   tls_pair_engine(
                       &(struct tls_policy_options){ .role = TLS_CLIENT, .ciphersuites = suite },
                       &(struct tls_engine_options){ .wall_s = CERTS_NOW }),
                   tls_pair_engine(&(struct tls_policy_options){ .role = TLS_SERVER,
                                                                 .identity = pki.server },
                                   &(struct tls_engine_options){ .wall_s = CERTS_NOW }));
+}
+
+static struct tls_pair new_pair(const char *suite)
+{
+    struct tls_pair pair;
+
+    init_pair(&pair, suite);
     tls_pair_handshake(&pair, SIZE_MAX);
     assert_int_equal(pair.server.verdict, TLS_DONE);
     return pair;
@@ -235,12 +240,35 @@ static void keys_of_a_connection_that_failed_are_nowhere(void **state)
     }
 }
 
+/* A server knows the secrets of what it would send before the client has said it is done. */
+static void secrets_of_a_handshake_that_stops_are_nowhere(void **state)
+{
+    struct tls_pair pair;
+    struct wanted   down;
+    struct bytes    none = { 0 }, in;
+
+    if (IS_SANITIZED)
+        skip();
+    init_pair(&pair, suites[0]);
+    assert_int_equal(tls_engine_handshake(pair.client.engine, &none, &pair.client.out),
+                     TLS_WANT_MORE);
+    in = buf_bytes(&pair.client.out);
+    assert_int_equal(tls_engine_handshake(pair.server.engine, &in, &pair.server.out),
+                     TLS_WANT_MORE);
+    assert_int_equal(pair.server.engine->handover.written, 32);
+    down = wanted_of(pair.server.engine->session.write.secret, 32);
+    assert_true(copies_of(down) >= 1);
+    tls_pair_fini(&pair);
+    assert_int_equal(copies_of(down), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_that_were_replaced_are_nowhere),
         cmocka_unit_test(keys_of_a_direction_that_is_over_are_nowhere),
         cmocka_unit_test(keys_of_a_connection_that_failed_are_nowhere),
+        cmocka_unit_test(secrets_of_a_handshake_that_stops_are_nowhere),
     };
 
     if (!tls_wiping_start())

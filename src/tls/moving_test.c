@@ -112,6 +112,42 @@ static void all_facts_come_along(void **state)
     tls_pair_fini(&pair);
 }
 
+static void all_of_the_session_comes_along(void **state)
+{
+    struct tls_pair           pair = new_pair(TLS_RECORDS_OWN);
+    struct tls_session        before = pair.client.engine->session;
+    const struct tls_session *after;
+
+    before.messages = (struct tls_messages){ .header = { 4, 0, 0, 40 },
+                                             .have = 4,
+                                             .field = 5,
+                                             .request = 1,
+                                             .value = 300,
+                                             .field_left = 17,
+                                             .body_left = 23 };
+    before.most_read = 512;
+    before.most_written = 1024;
+    before.empty_records = 31;
+    before.warnings = 3;
+    before.idle_messages = 63;
+    before.answer_due = before.requested = true;
+    before.read.sequence = (uint64_t)1 << 40 | 5;
+    before.write.sequence = 7;
+    pair.client.engine->session = before;
+    move(&pair.client);
+    after = &pair.client.engine->session;
+    assert_memory_equal(&after->read, &before.read, sizeof before.read);
+    assert_memory_equal(&after->write, &before.write, sizeof before.write);
+    assert_memory_equal(&after->messages, &before.messages, sizeof before.messages);
+    assert_int_equal(after->most_read, 512);
+    assert_int_equal(after->most_written, 1024);
+    assert_int_equal(after->empty_records, 31);
+    assert_int_equal(after->warnings, 3);
+    assert_int_equal(after->idle_messages, 63);
+    assert_true(after->is_client && after->answer_due && after->requested);
+    tls_pair_fini(&pair);
+}
+
 static void a_record_that_is_cut_comes_along(void **state)
 {
     struct tls_pair pair = new_pair(TLS_RECORDS_OWN);
@@ -319,6 +355,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ends_move_and_nobody_notices),
         cmocka_unit_test(all_facts_come_along),
+        cmocka_unit_test(all_of_the_session_comes_along),
         cmocka_unit_test(a_record_that_is_cut_comes_along),
         cmocka_unit_test(plaintext_that_found_no_room_comes_along),
         cmocka_unit_test(a_direction_that_has_ended_stays_ended),

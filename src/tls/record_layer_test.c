@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The engine against an OpenSSL of its own, which can do what no engine does. */
+#include "tls/engine_parts.h"
 #include "tls/record_layer.h"
 
 #include "harness/check.h"
@@ -329,6 +330,9 @@ static void no_record_is_larger_than_the_policy_and_the_peer_allow(void **state)
                          FAIL_NONE);
         assert_int_equal(largest_record(buf_bytes(&rig.out)), cases[i].most + overhead);
         assert_int_equal(rig.out.len, tls_engine_sealed_size(rig.engine, sizeof data));
+        if (rig.engine->ssl == NULL) /* ours: nor may the peer send more */
+            assert_int_equal(rig.engine->session.most_read,
+                             cases[i].code != 0 ? 256 << cases[i].code : 16384);
         rig_fini(&rig);
     }
 }

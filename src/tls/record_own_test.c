@@ -288,6 +288,64 @@ static void an_idle_connection_holds_no_memory_and_no_openssl(void **state)
     tls_pair_fini(&pair);
 }
 
+/* RFC 6066 4: "If a server receives [...] a record that is larger than the negotiated length":
+ * record_overflow. */
+static void more_in_a_record_than_was_agreed_on_is_too_much(void **state)
+{
+    struct tls_pair pair = new_pair();
+    struct buf      plain = BUF_LIMIT(10000);
+    char            text[514];
+
+    memset(text, 'x', sizeof text);
+    text[512] = '\0';
+    pair.server.engine->session.most_read = 512;
+    say(&pair.client, text);
+    assert_hears(&pair.client, &pair.server, text);
+    text[512] = 'x';
+    text[513] = '\0';
+    say(&pair.client, text);
+    assert_int_equal(tls_pair_carry(&pair.client, &pair.server, SIZE_MAX, &plain), TLS_FAILED);
+    assert_int_equal(tls_engine_alert_sent(pair.server.engine), 22);
+    tls_pair_fini(&pair);
+}
+
+static void *watched;
+static bool  was_wiped;
+
+static void look(void *memory)
+{
+    if (memory == watched)
+        was_wiped =
+            memcmp((uint8_t *)memory + TLS_HEADER_BYTES, "\0\0\0\0\0\0\0\0\0\0\0", 11) == 0;
+}
+
+static void plaintext_that_waited_for_room_is_wiped(void **state)
+{
+    struct tls_pair pair = new_pair();
+    struct bytes    in;
+    uint8_t         room[8];
+    size_t          got;
+
+    for (int at_once = 0; at_once < 2; at_once++) {
+        say(&pair.client, "eleven byte");
+        in = buf_bytes(&pair.client.out);
+        assert_int_equal(
+            tls_engine_read(pair.server.engine, &in, room, sizeof room, &got, &pair.server.out),
+            TLS_DONE);
+        buf_clear(&pair.client.out);
+        watched = pair.server.engine->held.memory;
+        assert_memory_equal((uint8_t *)watched + TLS_HEADER_BYTES, "eleven byte", 11);
+        was_wiped = false;
+        alloc_before_free = look;
+        if (at_once == 0)
+            tls_engine_read(pair.server.engine, &in, room, sizeof room, &got, &pair.server.out);
+        else
+            tls_pair_fini(&pair);
+        alloc_before_free = NULL;
+        assert_true(was_wiped);
+    }
+}
+
 static void keys_are_wiped_when_a_direction_ends(void **state)
 {
     struct tls_pair pair = new_pair();
@@ -357,6 +415,8 @@ int main(void)
         cmocka_unit_test(behind_our_close_nothing_is_answered),
         cmocka_unit_test(a_sequence_that_is_used_up_ends_the_connection),
         cmocka_unit_test(an_idle_connection_holds_no_memory_and_no_openssl),
+        cmocka_unit_test(more_in_a_record_than_was_agreed_on_is_too_much),
+        cmocka_unit_test(plaintext_that_waited_for_room_is_wiped),
         cmocka_unit_test(keys_are_wiped_when_a_direction_ends),
         cmocka_unit_test(keys_are_wiped_by_a_failure_on_both_sides),
         cmocka_unit_test(a_cut_record_without_memory_ends_the_connection_with_internal_error),
