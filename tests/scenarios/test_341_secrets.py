@@ -4,14 +4,16 @@ import hashlib
 import hmac
 import os
 import pwd
+import shutil
 import struct
+import subprocess
 import time
 
 import pytest
 
 from peers import wire
 from peers.backend import accept_login
-from peers.proxy import route, sanitized
+from peers.proxy import program, route, sanitized
 from peers.stream import connect_tls
 
 HASHES = {32: "sha256", 48: "sha384"}
@@ -95,6 +97,7 @@ def test_no_secret_of_a_connection_that_ended_is_in_memory(start, listener, fake
         sides = [secrets_in(log) for log in key_logs]
         for secrets in sides:           # they can be found where they are
             alive = found_in(one.process.pid, secrets)
+            assert alive
             if layer == "record":
                 assert {"CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"} <= alive
                 assert not {name for name in alive if "HANDSHAKE" in name or "EXPORTER" in name}
@@ -110,4 +113,27 @@ def test_the_process_of_a_user_cannot_be_dumped(start, postgres_clear):
     one = start(route({"address": postgres_clear.address}), user="nobody")
     with open(f"/proc/{one.process.pid}/status", encoding="ascii") as status:
         assert f"Uid:\t{nobody.pw_uid}\t" in status.read()
+    assert os.stat(f"/proc/{one.process.pid}/environ").st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_process_that_never_was_root_cannot_be_dumped_either(start, postgres_clear, folder,
+                                                               monkeypatch):
+    """The kernel forbids it where the user changes; here only the program can."""
+    mine, wrapper = os.path.join(folder, "pgtls"), os.path.join(folder, "as-nobody")
+    as_nobody = "setpriv --reuid=nobody --regid=nogroup --clear-groups"
+    shutil.copy(program(), mine)        # a checkout may be where nobody may look
+    with open(wrapper, "w", encoding="utf-8") as out:
+        out.write(f"#!/bin/sh\nexec {as_nobody} {mine} \"$@\"\n")
+    os.chmod(wrapper, 0o755)
+    monkeypatch.setenv("PGTLS_PROGRAM", wrapper)
+    other = subprocess.Popen([*as_nobody.split(), "cat"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE)
+    with other:
+        other.stdin.write(b"x")
+        other.stdin.flush()
+        assert other.stdout.read(1) == b"x"
+        assert os.stat(f"/proc/{other.pid}/environ").st_uid == pwd.getpwnam("nobody").pw_uid
+        other.stdin.close()
+    one = start(route({"address": postgres_clear.address}))
     assert os.stat(f"/proc/{one.process.pid}/environ").st_uid == 0

@@ -3,7 +3,9 @@
 import hashlib
 import os
 import ssl
+import statistics
 import subprocess
+import time
 
 import pytest
 
@@ -112,6 +114,34 @@ def test_strangers_are_told_what_a_wrong_password_is_told(bridged, certs, postgr
                 assert set(fields) == set("SVCM")
         assert len(salts) == 1, salts
         assert next(iter(salts)).endswith(",i=4096")
+
+
+def seconds_of_refusal(one, tls, user):
+    """From the startup packet to the error, for a proof that is nobody's."""
+    with stream.connect_tls(one.port, tls) as client:
+        begun = time.monotonic()
+        login = sasl.Login(client, user, database="scramdb")
+        login.offered()
+        nonce = sasl.body_of(login.first(), 11).partition(",")[0]
+        client.send(sasl.response(f"c=biws,{nonce},p={sasl.b64(bytes(32))}"))
+        refused(login.message(), "28P01")
+        return time.monotonic() - begun
+
+
+@pytest.mark.long
+def test_strangers_take_as_long_as_a_wrong_password(start, listener, verified, postgres, certs,
+                                                    users):
+    """By turns, so that whatever else the machine does is the same for all of them."""
+    one = start(route(verified(postgres.address, scram="bridge", auth_file=users), listener()),
+                log_level="error,listener=info")
+    tls, ratios = certs.client(), []
+    while len(ratios) < 3 and not (ratios and 0.9 < ratios[-1] < 1.1):
+        taken = {"scram": [], "nobody": []}
+        for _ in range(1000):
+            for user, seconds in taken.items():
+                seconds.append(seconds_of_refusal(one, tls, user))
+        ratios.append(statistics.median(taken["nobody"]) / statistics.median(taken["scram"]))
+    assert 0.9 < ratios[-1] < 1.1, ratios
 
 
 def test_a_verifier_that_is_not_the_servers_is_refused_and_explained(bridged, certs, folder):
