@@ -117,7 +117,7 @@ static void show_finding(const struct check_show *show, const struct diagnosis_f
     show_advice("proxy", row->proxy);
 }
 
-void check_show_end(const struct check_show *show, const struct diagnosis *diagnosis)
+bool check_show_end(const struct check_show *show, const struct diagnosis *diagnosis)
 {
     if (diagnosis->finding_count > 0)
         printf("\nfindings\n\n");
@@ -130,5 +130,5 @@ void check_show_end(const struct check_show *show, const struct diagnosis *diagn
     printf("\n%s%s%s: %s\n",
            paint(show, states[diagnosis_is_good(diagnosis) ? STEP_GOOD : STEP_FAILED].colour),
            diagnosis_is_good(diagnosis) ? "good" : "bad", end(show), diagnosis->verdict);
-    fflush(stdout);
+    return fflush(stdout) == 0 && ferror(stdout) == 0;
 }

@@ -18,8 +18,9 @@ struct check_show {
 /* Looks at standard output and NO_COLOR. */
 void check_show_init(struct check_show *show);
 
-/* The findings with what to do, and the verdict. */
-void check_show_end(const struct check_show *show, const struct diagnosis *diagnosis);
+/* The findings with what to do, and the verdict.  False: standard output took not all of it. */
+bool check_show_end(const struct check_show *show,
+                    const struct diagnosis  *diagnosis) WARN_UNUSED;
 
 /* The whole diagnosis; FAIL_MEMORY. */
 enum fail check_write_json(struct buf *out, const struct diagnosis *diagnosis) WARN_UNUSED;

@@ -112,8 +112,8 @@ static int run(const struct check_arguments *arguments, const struct parameters 
                                  why.hint);
     if (arguments->is_json)
         status = print_json(diagnosis);
-    else
-        check_show_end(&show, diagnosis);
+    else if (!check_show_end(&show, diagnosis))
+        status = complain_of_output();
     return status != EXIT_GOOD            ? status
            : diagnosis_is_good(diagnosis) ? EXIT_GOOD
                                           : EXIT_FAILED;

@@ -33,7 +33,7 @@ static const struct command commands[] = {
       "start;\n"
       "2 wrong usage.\n",
       cmd_proxy, NULL },
-    { "cert", "makes, renews, revokes, verifies and shows certificates", NULL, cmd_cert,
+    { "cert", "make, renew, revoke, verify and show certificates", NULL, cmd_cert,
       cert_write_help },
     { "check", "try a connection step by step and say what is wrong with it",
       "usage: pgtls check URI [--json] [-W] [--send-password-unverified]\n"
@@ -125,8 +125,11 @@ int print_and_free(struct buf *out)
         buf_ok(out) && fwrite(text.p, 1, text.len, stdout) == text.len && fflush(stdout) == 0;
 
     buf_fini(out);
-    if (is_good)
-        return EXIT_GOOD;
+    return is_good ? EXIT_GOOD : complain_of_output();
+}
+
+int complain_of_output(void)
+{
     complain("standard output: cannot be written");
     return EXIT_FAILED;
 }

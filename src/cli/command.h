@@ -42,8 +42,10 @@ void command_write_overview(struct buf *out);
 /* Writes to standard output, frees the text, and returns the exit status. */
 int print_and_free(struct buf *out);
 
-/* "pgtls: ..." to standard error.  complain_of_usage() returns EXIT_USAGE. */
+/* "pgtls: ..." to standard error.  complain_of_usage() returns EXIT_USAGE,
+ * complain_of_output(), where standard output took not all of it, EXIT_FAILED. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int  complain_of_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int  complain_of_output(void);
 
 #endif

@@ -10,8 +10,9 @@
  * bounded by connect_timeout (5 s where none is set).
  *
  * No password, nor anything made of one, goes over a connection whose server was not verified,
- * unless send_unverified says so.  What proves a server: its chain and its name, or with
- * sslmode=verify-ca its chain; a Unix socket needs no proof.
+ * unless send_unverified says so.  What proves a server: its chain and its name, or its chain
+ * with sslmode=verify-ca, and with require where a root file is named (libpq takes the two for
+ * one); a Unix socket needs no proof.
  */
 #ifndef PGTLS_DOCTOR_DOCTOR_H
 #define PGTLS_DOCTOR_DOCTOR_H

@@ -32,8 +32,8 @@ void login_end(struct check_login *login);
  * strictly as the server can pass. */
 enum fail login_open(struct check_login *login, struct failure *why) WARN_UNUSED;
 
-/* What the server's clock tells, in seconds since 1970. */
-void check_judge_clock(struct check *check, int64_t server_s);
+/* What the server says of its clock, in seconds since 1970; nothing where that is no number. */
+void check_judge_clock(struct check *check, struct bytes clock);
 
 enum auth_verdict {
     AUTH_GOES_ON,  /* answered, or nothing to answer: read the next message */

@@ -161,10 +161,26 @@ static bool read_row(struct bytes message, struct bytes columns[static 2])
     return reader_ok(&r);
 }
 
-void check_judge_clock(struct check *check, int64_t server_s)
+/* Seconds since 1970, and not of another age: what is none is no clock. */
+static bool read_seconds(struct bytes text, int64_t *out)
 {
-    int64_t ahead_s = server_s - check_wall_s();
+    char  number[16] = "";
+    char *end;
 
+    if (text.len == 0 || text.len >= sizeof number)
+        return false;
+    memcpy(number, text.p, text.len);
+    *out = strtoll(number, &end, 10);
+    return (size_t)(end - number) == text.len;
+}
+
+void check_judge_clock(struct check *check, struct bytes clock)
+{
+    int64_t server_s, ahead_s;
+
+    if (!read_seconds(clock, &server_s))
+        return;
+    ahead_s = server_s - check_wall_s();
     diagnosis_tell(check->diagnosis, "clock", "the server's is %lld s %s",
                    (long long)llabs(ahead_s), ahead_s < 0 ? "behind" : "ahead");
     if (llabs(ahead_s) > SKEW_S)
@@ -176,12 +192,11 @@ static void judge_row(struct check_login *login, struct bytes message)
 {
     struct bytes            columns[2];
     const struct tls_facts *facts = leg_facts(&login->talk.leg);
-    char                    number[24] = "", theirs[100], ours[100] = "";
+    char                    theirs[100], ours[100] = "";
 
-    if (!read_row(message, columns) || columns[0].len >= sizeof number)
+    if (!read_row(message, columns))
         return;
-    memcpy(number, columns[0].p, columns[0].len);
-    check_judge_clock(login->check, strtoll(number, NULL, 10));
+    check_judge_clock(login->check, columns[0]);
     text_escape(theirs, sizeof theirs, columns[1]);
     if (facts != NULL)
         snprintf(ours, sizeof ours, "%s %s", facts->version, facts->cipher);

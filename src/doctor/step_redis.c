@@ -142,17 +142,13 @@ static void ask_for_time(struct check_login *login)
     struct failure    ignored = { 0 };
     struct resp_reply reply;
     size_t            taken = 0;
-    char              number[24] = "";
 
     if (send_command(login, words, 1, &ignored) != FAIL_NONE ||
         read_reply(login, &reply, &taken, &ignored) != FAIL_NONE || reply.count != 2)
         return;
     buf_skip(&login->talk.plain, taken);
-    if (read_reply(login, &reply, &taken, &ignored) != FAIL_NONE || reply.is_null ||
-        reply.text.len >= sizeof number)
-        return;
-    memcpy(number, reply.text.p, reply.text.len);
-    check_judge_clock(login->check, strtoll(number, NULL, 10));
+    if (read_reply(login, &reply, &taken, &ignored) == FAIL_NONE && !reply.is_null)
+        check_judge_clock(login->check, reply.text);
 }
 
 /* ---- the step ---- */

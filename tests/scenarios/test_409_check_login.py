@@ -234,9 +234,18 @@ def test_a_password_does_not_follow_a_failed_verification(fake, odd, certs):
     assert found.errors == {"certificate.unknown-ca"} and seen == []
 
 
-def test_verify_ca_is_proof_where_it_was_asked_for(real, certs):
-    found = real(user="scram", password=PASSWORD, sslmode="verify-ca")
-    assert found.errors == set()
+@pytest.mark.parametrize("mode", ["verify-ca", "require"])
+def test_the_chain_is_proof_where_it_was_asked_for(fake, certs, mode):
+    """libpq takes require for verify-ca where a root file is named; with verify-full it is none."""
+    seen = []
+    server = fake(doctor.server(certs.server("backend-other-name"), login=wire.authentication(3),
+                                session=listening(seen)))
+    for sslmode, errors in ((mode, {"login.cut"}), ("verify-full", {"name.mismatch"})):
+        found = doctor.check(doctor.uri("localhost", server.port, password="sesame",
+                                        sslmode=sslmode, sslrootcert=certs.cert("backends-ca")))
+        assert found.errors == errors
+    server.stop()
+    assert seen == [b"sesame\0"]
 
 
 def test_the_password_of_the_file_is_used(postgres, certs, folder):

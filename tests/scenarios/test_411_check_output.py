@@ -71,6 +71,14 @@ def test_lines_for_a_pipe(target):
     assert done.stdout.splitlines()[-1].startswith("good: ")
 
 
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_an_output_that_takes_nothing_is_a_failure(target, words):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([program(), "check", target(password=PASSWORD), *words], check=False,
+                              stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1 and "standard output: cannot be written" in done.stderr
+
+
 def test_the_chain_is_a_tree(target):
     chain = [line for line in doctor.run(target(password=PASSWORD)).stdout.splitlines()
              if "backends" in line or "CN=localhost" in line]
@@ -159,6 +167,32 @@ def test_json_has_everything(target):
     one = next(one for one in found["findings"] if one["id"] == "login.password-wrong")
     assert one["severity"] == "error" and one["step"] == "login" and one["text"]
     assert set(one["advice"]) == {"client", "server", "proxy"}
+
+
+def shape(value):
+    """The kinds of what is in a document, lists being as their first item; facts are free."""
+    if isinstance(value, dict):
+        return {key: "facts" if key == "facts" else shape(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [shape(one) for one in value[:1]]
+    return "text or null" if value is None or isinstance(value, str) else type(value).__name__
+
+
+def test_the_document_is_what_the_page_says(target):
+    with open(os.path.join(SOURCE, "docs", "check.md"), encoding="utf-8") as page:
+        said = json.loads(re.search(r"```json\n(.*?)```", page.read(), re.S).group(1))
+    for found in (doctor.check(target(password="wrong")).json,
+                  doctor.check("host=localhost port=1").json):
+        assert list(found) == list(said) and shape(found) == shape(said)
+        for part in ("steps", "findings"):
+            assert all(shape(one) == shape(said[part][0]) for one in found[part])
+        assert [step["name"] for step in found["steps"]] == [
+            "settings", "resolve", "connect", "negotiate", "plaintext", "handshake",
+            "certificate", "verify", "login"]
+        assert {step["state"] for step in found["steps"]} <= {"ok", "warning", "failed", "skipped"}
+        assert all(isinstance(fact, str) or all(isinstance(one, str) for one in fact)
+                   for step in found["steps"] for fact in step["facts"].values())
+        assert all(step["summary"] for step in found["steps"] if step["state"] == "skipped")
 
 
 def test_a_failure_ends_with_advice(target):
