@@ -7,8 +7,6 @@
  */
 #include "proxy/conversation_state.h"
 
-#include <stdlib.h>
-
 /* Process id and key behind the length and the code of a CancelRequest. */
 #define KEY_AT 8
 
@@ -20,31 +18,19 @@ static bool is_ambiguous(const struct conversation *c)
 
 void cancelling_enter(struct conversation *c)
 {
-    const struct approach *a = c->approach;
-    struct entered_key    *entered;
+    const struct login *login = &c->approach->login;
+    struct cancel_place place = { .target = c->target->id,
+                                  .address = *walk_address(&c->approach->walk) };
 
-    if (a->login.key_len == 0 || !is_ambiguous(c) ||
-        (entered = malloc(sizeof *entered)) == NULL)
-        return;
-    entered->place.target = c->target->id;
-    entered->place.address = *walk_address(&a->walk);
-    entered->key_len = a->login.key_len;
-    memcpy(entered->key, a->login.key, entered->key_len);
-    if (cancel_table_enter(c->route->tally->cancels, bytes_of(entered->key, entered->key_len),
-                           &entered->place))
-        c->entered = entered;
-    else
-        free(entered);
+    if (login->key_len > 0 && is_ambiguous(c))
+        c->entered = cancel_table_enter(c->route->tally->cancels,
+                                        bytes_of(login->key, login->key_len), &place);
 }
 
 void cancelling_leave(struct conversation *c)
 {
-    if (c->entered == NULL)
-        return;
-    cancel_table_leave(c->route->tally->cancels, bytes_of(c->entered->key, c->entered->key_len),
-                       &c->entered->place);
-    explicit_bzero(c->entered->key, sizeof c->entered->key);
-    free(c->entered);
+    if (c->entered != NULL)
+        cancel_table_leave(c->route->tally->cancels, c->entered);
     c->entered = NULL;
 }
 

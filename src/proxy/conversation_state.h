@@ -100,13 +100,6 @@ struct approach {
     struct buf held;      /* what the server said, kept from the client until it is clear */
 };
 
-/* What the session entered in tally->cancels, to take it out again. */
-struct entered_key {
-    struct cancel_place place;
-    uint16_t            key_len;
-    uint8_t             key[LOGIN_KEY_MOST];
-};
-
 struct conversation {
     struct route_worker    *rw;
     const struct route     *route; /* of `rw`, or the host that the client named */
@@ -133,12 +126,12 @@ struct conversation {
     uint64_t                   entered_us; /* the state */
     uint64_t                   ready_us;   /* 0: never */
     uint64_t                   active_us;  /* bytes moved last */
-    struct address_brief       peer;   /* the client: by PROXY header, where one is demanded */
-    struct address_brief       via;    /* the proxy that told of it, if one did */
-    const struct route_target *target; /* of the backend, being tried or in use; or NULL */
-    struct entered_key *entered; /* in tally->cancels, where the backend is one of several */
-    char               *user;
-    char               *database;
+    struct address_brief       peer;    /* the client: by PROXY header, where one is demanded */
+    struct address_brief       via;     /* the proxy that told of it, if one did */
+    const struct route_target *target;  /* of the backend, being tried or in use; or NULL */
+    struct cancel_entry       *entered; /* in tally->cancels; or NULL */
+    char                      *user;
+    char                      *database;
 };
 
 /* What bytes of a client may wait while nobody can take them yet.  Beyond OPENING_RECEIVE no

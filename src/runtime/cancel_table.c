@@ -9,16 +9,16 @@
 #define STRIPES          64u
 #define SLOTS_PER_STRIPE 256u
 
-struct entry {
-    struct entry       *next;
-    struct cancel_place place;
-    uint16_t            key_len;
-    uint8_t             key[];
+struct cancel_entry {
+    struct cancel_entry *next;
+    struct cancel_place  place;
+    uint16_t             key_len;
+    uint8_t              key[];
 };
 
 struct stripe {
-    pthread_mutex_t lock;
-    struct entry   *slots[SLOTS_PER_STRIPE];
+    pthread_mutex_t      lock;
+    struct cancel_entry *slots[SLOTS_PER_STRIPE];
 };
 
 struct cancel_table {
@@ -40,16 +40,16 @@ struct cancel_table *cancel_table_new(size_t most)
 }
 
 /* A cancel key is a secret, also in memory that was given back. */
-static void forget(struct entry *entry)
+static void forget(struct cancel_entry *entry)
 {
     explicit_bzero(entry->key, entry->key_len);
     free(entry);
 }
 
-static void free_chain(struct entry *entry)
+static void free_chain(struct cancel_entry *entry)
 {
     while (entry != NULL) {
-        struct entry *next = entry->next;
+        struct cancel_entry *next = entry->next;
 
         forget(entry);
         entry = next;
@@ -78,7 +78,7 @@ static uint32_t hash(struct bytes key)
 }
 
 static struct stripe *stripe_of(struct cancel_table *table, struct bytes key,
-                                struct entry ***slot)
+                                struct cancel_entry ***slot)
 {
     uint32_t       h = hash(key);
     struct stripe *stripe = &table->stripes[h % STRIPES];
@@ -87,20 +87,14 @@ static struct stripe *stripe_of(struct cancel_table *table, struct bytes key,
     return stripe;
 }
 
-static bool has_key(const struct entry *entry, struct bytes key)
+static bool has_key(const struct cancel_entry *entry, struct bytes key)
 {
     return bytes_equal(bytes_of(entry->key, entry->key_len), key);
 }
 
-static bool is_at(const struct entry *entry, const struct cancel_place *place)
+static struct cancel_entry *new_entry(struct bytes key, const struct cancel_place *place)
 {
-    return address_equal(&entry->place.address, &place->address) &&
-           entry->place.target == place->target;
-}
-
-static struct entry *new_entry(struct bytes key, const struct cancel_place *place)
-{
-    struct entry *entry = malloc(sizeof *entry + key.len);
+    struct cancel_entry *entry = malloc(sizeof *entry + key.len);
 
     if (entry == NULL)
         return NULL;
@@ -110,43 +104,38 @@ static struct entry *new_entry(struct bytes key, const struct cancel_place *plac
     return entry;
 }
 
-bool cancel_table_enter(struct cancel_table *table, struct bytes key,
-                        const struct cancel_place *place)
+struct cancel_entry *cancel_table_enter(struct cancel_table *table, struct bytes key,
+                                        const struct cancel_place *place)
 {
-    struct entry  *entry;
-    struct entry **slot;
-    struct stripe *stripe;
+    struct cancel_entry  *entry;
+    struct cancel_entry **slot;
+    struct stripe        *stripe;
 
     if (key.len == 0 || key.len > CANCEL_KEY_MOST)
-        return false;
+        return NULL;
     if (atomic_fetch_add(&table->count, 1) >= table->most ||
         (entry = new_entry(key, place)) == NULL) {
         atomic_fetch_sub(&table->count, 1);
-        return false;
+        return NULL;
     }
     stripe = stripe_of(table, key, &slot);
     pthread_mutex_lock(&stripe->lock);
     entry->next = *slot;
     *slot = entry;
     pthread_mutex_unlock(&stripe->lock);
-    return true;
+    return entry;
 }
 
-void cancel_table_leave(struct cancel_table *table, struct bytes key,
-                        const struct cancel_place *place)
+void cancel_table_leave(struct cancel_table *table, struct cancel_entry *entry)
 {
-    struct entry **link, *entry;
-    struct stripe *stripe = stripe_of(table, key, &link);
+    struct cancel_entry **link;
+    struct stripe *stripe = stripe_of(table, bytes_of(entry->key, entry->key_len), &link);
 
     pthread_mutex_lock(&stripe->lock);
-    while (*link != NULL && !(has_key(*link, key) && is_at(*link, place)))
+    while (*link != entry)
         link = &(*link)->next;
-    entry = *link;
-    if (entry != NULL)
-        *link = entry->next;
+    *link = entry->next;
     pthread_mutex_unlock(&stripe->lock);
-    if (entry == NULL)
-        return;
     atomic_fetch_sub(&table->count, 1);
     forget(entry);
 }
@@ -154,12 +143,12 @@ void cancel_table_leave(struct cancel_table *table, struct bytes key,
 size_t cancel_table_find(struct cancel_table *table, struct bytes key,
                          struct cancel_place *places, size_t most)
 {
-    struct entry **slot;
-    struct stripe *stripe = stripe_of(table, key, &slot);
-    size_t         count = 0;
+    struct cancel_entry **slot;
+    struct stripe        *stripe = stripe_of(table, key, &slot);
+    size_t                count = 0;
 
     pthread_mutex_lock(&stripe->lock);
-    for (const struct entry *entry = *slot; entry != NULL; entry = entry->next) {
+    for (const struct cancel_entry *entry = *slot; entry != NULL; entry = entry->next) {
         if (!has_key(entry, key))
             continue;
         if (count < most)

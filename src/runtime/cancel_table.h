@@ -18,6 +18,7 @@
 enum { CANCEL_KEY_MOST = 260 }; /* process id and a key of protocol 3.2 */
 
 struct cancel_table;
+struct cancel_entry; /* of one session; valid until it leaves */
 
 /* What a session left: where it is. */
 struct cancel_place {
@@ -29,16 +30,15 @@ struct cancel_table *cancel_table_new(size_t most); /* NULL when out of memory *
 void                 cancel_table_free(struct cancel_table *table);
 
 /*
- * `key` is process id and key as they are on the wire, behind each other.  False where
- * the table is full, memory is out, or the key is longer than CANCEL_KEY_MOST.  The
- * same key again (another backend may give it too) is entered beside the first.
+ * `key` is process id and key as they are on the wire, behind each other.  NULL where the
+ * table is full, memory is out, or the key is longer than CANCEL_KEY_MOST.  The same key
+ * again (another backend may give it too) is entered beside the first.
  */
-bool cancel_table_enter(struct cancel_table *table, struct bytes key,
-                        const struct cancel_place *place);
+struct cancel_entry *cancel_table_enter(struct cancel_table *table, struct bytes key,
+                                        const struct cancel_place *place);
 
-/* Takes out one entry of this key at this place. */
-void cancel_table_leave(struct cancel_table *table, struct bytes key,
-                        const struct cancel_place *place);
+/* Takes it out and frees it. */
+void cancel_table_leave(struct cancel_table *table, struct cancel_entry *entry);
 
 /* Copies up to `most` places of this key; returns how many there are. */
 size_t cancel_table_find(struct cancel_table *table, struct bytes key,
