@@ -329,6 +329,7 @@ static void on_plaintext(struct pump *pump, struct bytes data)
         break;
     case CONVERSATION_RELAYING: relaying_from_client(c, data); break;
     case CONVERSATION_CLIENT_TLS:
+    case CONVERSATION_CANCEL_SENT:
     case CONVERSATION_CANCELLING:
     case CONVERSATION_ENDING:
     case CONVERSATION_CLOSED: break;

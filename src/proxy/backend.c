@@ -18,7 +18,7 @@ static const struct stage {
     [CONVERSATION_BACKEND_TLS] = { NULL, greeting_ended, greeting_handshake_timed_out },
     [CONVERSATION_LOOKUP] = { looking_up_bytes, looking_up_ended, looking_up_timed_out },
     [CONVERSATION_LOGIN] = { .plaintext = logging_in_bytes, .ended = logging_in_ended },
-    [CONVERSATION_CANCELLING] = { NULL, dialing_leave, dialing_leave },
+    [CONVERSATION_CANCEL_SENT] = { NULL, dialing_leave, dialing_leave },
     [CONVERSATION_RELAYING] = { .plaintext = relaying_from_server,
                                 .ended = relaying_server_ended },
 };

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Where cancel requests go, on a route whose backend is one of several.
+ * Where cancel requests go.
  *
  * One inside TLS is for the host that it names, as its session was.  One in the clear names
- * none: the key says whose it is, for all hosts of the port.
+ * none: the key says whose it is, for all hosts of the port.  Where no session has the key (it
+ * may be one of another proxy before the same servers) each address that may be meant gets it;
+ * all at once, so that one that is dead delays no other, up to ERRANDS_AT_ONCE.  The client
+ * waits for the last of them, since to libpq the end of the connection says that the request
+ * was carried out.
  */
 #include "proxy/conversation_state.h"
+
+/* As many as a broadcast may reach. */
+_Static_assert(ERRANDS_AT_ONCE == MOST_BROADCAST, "a broadcast waits for nobody");
 
 /* Process id and key behind the length and the code of a CancelRequest. */
 #define KEY_AT 8
@@ -42,7 +49,7 @@ static const struct route_target *target_of(const struct route *route, uint64_t 
     return NULL;
 }
 
-/* Whether the place is one of the route's; if so, it is what is tried. */
+/* Whether the place is one of the route's; if so, that is where it goes. */
 static bool take_place(struct conversation *c, const struct route *route,
                        const struct cancel_place *place)
 {
@@ -50,9 +57,8 @@ static bool take_place(struct conversation *c, const struct route *route,
 
     if (target == NULL)
         return false;
-    c->route = route;
-    c->target = target;
-    walk_begin_at(&c->approach->walk, target, &place->address);
+    if (!errand_start(c, route, target, &place->address))
+        conversation_close(c, END_NO_MEMORY);
     return true;
 }
 
@@ -79,7 +85,7 @@ static bool find_session(struct conversation *c)
            find_place(c, &place);
 }
 
-/* Sets what is tried; or returns why nothing is. */
+/* Whether it goes to all hosts; or returns why it goes to nobody. */
 static const char *choose(struct conversation *c)
 {
     const struct route *port = c->rw->route;
@@ -88,12 +94,12 @@ static const char *choose(struct conversation *c)
     if (leg_facts(&c->client.leg) != NULL)
         return NULL;
     if (port->backend_count < 2) { /* the only one may be that of a host */
-        c->approach->is_broadcast = port->target_count == 0;
+        c->approach->cancelling.is_broadcast = port->target_count == 0;
         return NULL;
     }
     if (port->settings->listener.cancel_unknown == CANCEL_UNKNOWN_BROADCAST &&
         route_take_broadcast(port, loop_now_us(c->rw->worker->loop))) {
-        c->approach->is_broadcast = true;
+        c->approach->cancelling.is_broadcast = true;
         return NULL;
     }
     peer = address_lengthen(&c->peer);
@@ -103,58 +109,64 @@ static const char *choose(struct conversation *c)
                : "no session has its key, and too many such requests came this second";
 }
 
-/* To every address of the route's backend, those that failed lately last; where it is for the
- * backends of all hosts, to each of those. */
-static void walk_through(struct conversation *c)
+/* Of a broadcast: the next host that has a backend of its own. */
+static const struct route *next_host(const struct conversation *c)
 {
-    const struct approach *a = c->approach;
+    const struct route *port = c->rw->route;
+    size_t              next = c->approach->cancelling.to->place;
 
-    walk_begin(&c->approach->walk, c->route->targets, c->route->target_count,
-               a->is_broadcast ? NULL : &c->rw->backoff, loop_now_us(c->rw->worker->loop));
+    while (next < port->host_count && !port->hosts[next]->settings->has_own_backend)
+        next++;
+    return c->approach->cancelling.is_broadcast && next < port->host_count ? port->hosts[next]
+                                                                           : NULL;
+}
+
+static const struct route_target *next_target(struct conversation *c)
+{
+    struct cancelling *cancelling = &c->approach->cancelling;
+
+    while (cancelling->to != NULL && cancelling->target_next == cancelling->to->target_count) {
+        cancelling->to = next_host(c);
+        cancelling->target_next = 0;
+    }
+    return cancelling->to != NULL ? &cancelling->to->targets[cancelling->target_next++] : NULL;
+}
+
+void cancelling_go_on(struct conversation *c)
+{
+    struct cancelling         *cancelling = &c->approach->cancelling;
+    const struct route_target *target;
+
+    if (c->state != CONVERSATION_CANCELLING) {
+        conversation_socket_closed(c); /* it may have waited for its errands only */
+        return;
+    }
+    while (cancelling->errand_count < ERRANDS_AT_ONCE && (target = next_target(c)) != NULL)
+        if (!errand_start(c, cancelling->to, target, NULL)) {
+            conversation_close(c, END_NO_MEMORY);
+            return;
+        }
+    if (cancelling->errand_count == 0)
+        conversation_end(c, cancelling->outcome, true);
 }
 
 const char *cancelling_start(struct conversation *c)
 {
     const char *no = NULL;
 
-    if (!find_session(c)) {
-        no = choose(c);
-        walk_through(c);
-    }
-    if (no == NULL)
-        dialing_go_on(c);
-    return no;
-}
-
-bool cancelling_next_backend(struct conversation *c)
-{
-    const struct route *port = c->rw->route;
-    size_t              next = c->route->place;
-
-    while (next < port->host_count && !port->hosts[next]->settings->has_own_backend)
-        next++;
-    if (!c->approach->is_broadcast || next == port->host_count)
-        return false;
-    c->route = port->hosts[next];
-    walk_through(c);
-    return true;
-}
-
-void cancelling_send(struct conversation *c)
-{
-    struct log_line line;
-
     conversation_move(c, CONVERSATION_CANCELLING);
-    c->approach->cancel_sent = true;
-    if (report_begin(&line, c, EVENT_CANCEL)) {
-        log_text(&line, "result", "forwarded");
-        log_text(&line, "backend", c->target->text);
-        log_end(&line);
-    }
-    if (pump_write(&c->backend, buf_bytes(&c->approach->pending)) != FAIL_NONE) {
-        conversation_close(c, END_NO_MEMORY);
+    if (find_session(c) || (no = choose(c)) != NULL)
+        return no;
+    c->approach->cancelling.to = c->route;
+    cancelling_go_on(c);
+    return NULL;
+}
+
+void cancelling_stop(struct conversation *c)
+{
+    if (c->approach == NULL)
         return;
-    }
-    pump_flush(&c->backend);
-    pump_receive(&c->backend, 0);
+    for (struct conversation *errand = c->approach->cancelling.errands; errand != NULL;
+         errand = errand->approach->errand.next)
+        conversation_close(errand, END_SHUTDOWN);
 }

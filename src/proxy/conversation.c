@@ -25,7 +25,8 @@ static const struct state_rule {
 } rules[] = {
     [CONVERSATION_ACCEPTED] = { "accepted", TO(OPENING) | ANY_END, LIMIT(first_byte_timeout) },
     [CONVERSATION_OPENING] = { "opening",
-                               TO(CLIENT_TLS) | TO(RESOLVING) | TO(CONNECTING) | ANY_END,
+                               TO(CLIENT_TLS) | TO(RESOLVING) | TO(CONNECTING) |
+                                   TO(CANCELLING) | ANY_END,
                                LIMIT(login_timeout) },
     [CONVERSATION_CLIENT_TLS] = { "client-tls", TO(OPENING) | ANY_END,
                                   LIMIT(handshake_timeout) },
@@ -34,21 +35,22 @@ static const struct state_rule {
     [CONVERSATION_CONNECTING] = { "connecting",
                                   TO(RESOLVING) | TO(CONNECTING) | TO(ASKING) |
                                       TO(BACKEND_TLS) | TO(LOOKUP) | TO(LOGIN) |
-                                      TO(CANCELLING) | ANY_END,
+                                      TO(CANCEL_SENT) | ANY_END,
                                   LIMIT(connect_timeout) },
     [CONVERSATION_ASKING] = { "asking",
                               TO(CONNECTING) | TO(BACKEND_TLS) | TO(LOOKUP) | TO(LOGIN) |
-                                  TO(CANCELLING) | ANY_END,
+                                  TO(CANCEL_SENT) | ANY_END,
                               LIMIT(handshake_timeout) },
     [CONVERSATION_BACKEND_TLS] = { "backend-tls",
-                                   TO(CONNECTING) | TO(LOOKUP) | TO(LOGIN) | TO(CANCELLING) |
+                                   TO(CONNECTING) | TO(LOOKUP) | TO(LOGIN) | TO(CANCEL_SENT) |
                                        ANY_END,
                                    LIMIT(handshake_timeout) },
     [CONVERSATION_LOOKUP] = { "lookup", TO(CONNECTING) | ANY_END, LIMIT(connect_timeout) },
     [CONVERSATION_LOGIN] = { "login", TO(CONNECTING) | TO(RELAYING) | ANY_END,
                              LIMIT(login_timeout) },
-    [CONVERSATION_CANCELLING] = { "cancelling", TO(CONNECTING) | ANY_END,
-                                  LIMIT(connect_timeout) },
+    [CONVERSATION_CANCEL_SENT] = { "cancel-sent", TO(CONNECTING) | ANY_END,
+                                   LIMIT(connect_timeout) },
+    [CONVERSATION_CANCELLING] = { "cancelling", ANY_END, LIMIT(login_timeout) },
     [CONVERSATION_RELAYING] = { "relaying", ANY_END, LIMIT(idle_timeout) },
     [CONVERSATION_ENDING] = { "ending", TO(CLOSED), NO_LIMIT }, /* LINGER_US */
     [CONVERSATION_CLOSED] = { "closed", 0, NO_LIMIT },
@@ -187,8 +189,10 @@ static void on_timer(struct loop_timer *timer)
         backend_timed_out(c);
     else if (c->state == CONVERSATION_RELAYING)
         relaying_timed_out(c);
-    else
+    else if (c->state == CONVERSATION_ENDING)
         conversation_close(c, c->reason);
+    else
+        conversation_socket_closed(c);
 }
 
 /* ---- the ends ---- */
@@ -199,23 +203,38 @@ static void give_reason(struct conversation *c, enum end_reason reason)
         c->reason = reason;
 }
 
+/* A socket tells that it is closed, and so the conversation ends; where there is none, a timer
+ * does, since who is calling may have it in hand. */
+static bool has_no_socket(const struct conversation *c)
+{
+    return c->client.state == PUMP_IDLE && c->backend.state == PUMP_IDLE;
+}
+
 void conversation_close(struct conversation *c, enum end_reason reason)
 {
     if (c->state == CONVERSATION_CLOSED)
         return;
     give_reason(c, reason);
     dialing_forget(c);
+    cancelling_stop(c);
     conversation_move(c, CONVERSATION_CLOSED);
     pump_close(&c->backend, false);
     pump_close(&c->client, false);
+    if (has_no_socket(c))
+        loop_timer_start(c->rw->worker->loop, &c->timer, 0);
 }
 
 void conversation_end(struct conversation *c, enum end_reason reason, bool clean)
 {
     if (c->state == CONVERSATION_ENDING || c->state == CONVERSATION_CLOSED)
         return;
+    if (errand_asker(c) != c) { /* it has nobody to say anything to */
+        conversation_close(c, reason);
+        return;
+    }
     give_reason(c, reason);
     dialing_forget(c);
+    cancelling_stop(c);
     pump_close(&c->backend, false);
     conversation_move(c, CONVERSATION_ENDING);
     pump_finish(&c->client, clean);
@@ -293,6 +312,16 @@ static void free_conversation(struct conversation *c)
     slab_give(c);
 }
 
+static void unlink_and_free(struct conversation *c)
+{
+    pump_fini(&c->client);
+    pump_fini(&c->backend);
+    *c->link = c->next;
+    if (c->next != NULL)
+        c->next->link = c->link;
+    free_conversation(c);
+}
+
 /* Both sockets are closed: nothing refers to the conversation any more. */
 static void finish(struct conversation *c)
 {
@@ -301,23 +330,30 @@ static void finish(struct conversation *c)
 
     report_end(c);
     cancelling_leave(c);
-    pump_fini(&c->client);
-    pump_fini(&c->backend);
     if (c->holds_session)
         route_give_session(rw->route);
     if (c->is_counted)
         ip_counts_remove(rw->route->tally->by_ip, &peer);
-    *c->link = c->next;
-    if (c->next != NULL)
-        c->next->link = c->link;
-    free_conversation(c);
+    unlink_and_free(c);
     route_worker_lost_one(rw);
+}
+
+static void finish_errand(struct conversation *c)
+{
+    struct conversation *asker = c->approach->errand.asker;
+
+    errand_over(c);
+    unlink_and_free(c);
+    cancelling_go_on(asker);
 }
 
 void conversation_socket_closed(struct conversation *c)
 {
-    if (c->state == CONVERSATION_CLOSED && c->client.state == PUMP_IDLE &&
-        c->backend.state == PUMP_IDLE)
+    if (c->state != CONVERSATION_CLOSED || !has_no_socket(c))
+        return;
+    if (errand_asker(c) != c)
+        finish_errand(c);
+    else if (c->approach == NULL || c->approach->cancelling.errand_count == 0)
         finish(c);
 }
 
@@ -339,7 +375,6 @@ static struct conversation *new_conversation(struct route_worker  *rw,
     c->rw = rw;
     c->route = rw->route;
     c->peer = address_shorten(peer);
-    c->id = worker_new_id(rw->worker);
     c->timer.expired = on_timer;
     c->accepted_us = now_us(c);
     buf_init(&c->approach->pending, PENDING_LIMIT);
@@ -404,6 +439,7 @@ static void begin(struct conversation *c)
 {
     struct log_line line;
 
+    c->id = worker_new_id(c->rw->worker);
     c->entered_us = c->accepted_us;
     c->state = CONVERSATION_ACCEPTED;
     if (deadline(c) != 0)
@@ -446,6 +482,21 @@ void conversation_start(struct route_worker *rw, struct loop_accepted accepted)
     }
     link_conversation(c);
     begin(c);
+}
+
+struct conversation *conversation_new_errand(struct conversation *asker)
+{
+    struct address       peer = address_lengthen(&asker->peer);
+    struct conversation *c = new_conversation(asker->rw, &peer);
+
+    if (c == NULL)
+        return NULL;
+    c->id = asker->id;
+    c->via = asker->via;
+    c->accepted_us = asker->accepted_us;
+    c->state = CONVERSATION_OPENING;
+    link_conversation(c);
+    return c;
 }
 
 struct conversation *conversation_next(const struct conversation *c)

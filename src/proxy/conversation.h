@@ -6,21 +6,27 @@
  * startup packet     ...the drawing:
  *
  *   ACCEPTED --byte--> OPENING <--> CLIENT_TLS
- *                         | startup packet, or cancel request
- *                         v
- *       RESOLVING --> CONNECTING --> ASKING --S--> BACKEND_TLS
- *                      ^  | next address   |             |
- *                      \--/                v             v
- *                         in the clear: LOGIN or CANCELLING
- *                                          | ReadyForQuery
- *                                          v
- *                                       RELAYING
+ *                         | startup packet        \ cancel request
+ *                         v                        v
+ *       RESOLVING --> CONNECTING --> ASKING      CANCELLING: until its errands are over
+ *                      ^  | next address |
+ *                      \--/             S v
+ *                                    BACKEND_TLS
+ *                                        |
+ *                                        v
+ *                      at once in the clear: LOGIN, of an errand CANCEL_SENT
+ *                                        | ReadyForQuery
+ *                                        v
+ *                                     RELAYING
  *   from each: ENDING (last words are on their way) and CLOSED
+ *
+ * An errand is a conversation without a client, which carries a cancel request to one server.
  *
  * The files beside this one hold the handlers, by what is waited for: arrival.c (the client,
  * until its startup packet), backend.c (which of the next ones has the word of the server),
  * dialing.c (a connection to one of its addresses), greeting.c (PROXY header and TLS),
- * looking_up.c, logging_in.c with bridging.c, or cancelling.c, and relaying.c (the session).
+ * looking_up.c, logging_in.c with bridging.c, and relaying.c (the session); for cancel requests
+ * cancelling.c and errand.c.
  * It knows the loop only through io/loop.h: tests/sim runs it on a virtual clock.
  */
 #ifndef PGTLS_PROXY_CONVERSATION_H

@@ -27,6 +27,7 @@ enum conversation_state {
     CONVERSATION_BACKEND_TLS,
     CONVERSATION_LOOKUP,
     CONVERSATION_LOGIN,
+    CONVERSATION_CANCEL_SENT,
     CONVERSATION_CANCELLING,
     CONVERSATION_RELAYING,
     CONVERSATION_ENDING,
@@ -72,6 +73,27 @@ enum end_reason {
     END_NO_MEMORY,
 };
 
+/* A cancel request: it goes to each server that may be meant, to many at the same time. */
+struct cancelling {
+    bool                 is_broadcast; /* to every host's backend */
+    const struct route  *to;           /* whose targets are next */
+    size_t               target_next;
+    struct conversation *errands; /* under way */
+    size_t               errand_count;
+    enum end_reason outcome; /* of those that are over: that one had it, or how one failed */
+};
+
+/*
+ * One of those ways: a conversation without a client, on behalf of the one that asked.  It logs
+ * as that one does and is not counted anywhere.
+ */
+struct errand {
+    struct conversation  *asker; /* NULL: it is none.  Outlives it */
+    struct conversation  *next;
+    struct conversation **link;
+    bool                  is_sent; /* to one address at least */
+};
+
 /* Needed until ReadyForQuery only, and freed then: an idle session is small. */
 struct approach {
     bool                  awaits_header; /* of the PROXY protocol */
@@ -89,10 +111,10 @@ struct approach {
     struct walk walk;
     struct resolve_request request; /* for its current target */
     bool                   resolving;
-    struct failure         failure; /* why the backend cannot be reached */
-    bool                   is_cancel;
-    bool                   is_broadcast; /* of a cancel request: to every host's backend */
-    bool                   cancel_sent;
+    struct failure         failure;   /* why the backend cannot be reached */
+    bool                   is_cancel; /* the client's request, or an errand for one */
+    struct cancelling      cancelling;
+    struct errand          errand;
     /* sslmode allow: plaintext may still be refused, and then all is said again with TLS. */
     bool       hesitates;
     bool       plaintext_refused;
@@ -141,6 +163,11 @@ struct conversation {
 /* What a server says before it asks for a password, under sslmode allow. */
 #define HELD_LIMIT      ((size_t)128 * 1024)
 #define OPENING_RECEIVE ((size_t)16 * 1024)
+/* Servers that a cancel request is on its way to at the same time. */
+#define ERRANDS_AT_ONCE 16
+
+/* One without a client, to carry a cancel request; NULL: out of memory. */
+struct conversation *conversation_new_errand(struct conversation *asker);
 
 /* The only place where a conversation changes its state; sets the deadline. */
 void        conversation_move(struct conversation *c, enum conversation_state next);
@@ -178,9 +205,20 @@ void cancelling_enter(struct conversation *c); /* at ReadyForQuery */
 void cancelling_leave(struct conversation *c); /* at the end */
 /* Brings it on its way; or returns why it goes nowhere. */
 const char *cancelling_start(struct conversation *c);
-/* Of a broadcast: goes on to the next backend; false behind the last. */
-bool cancelling_next_backend(struct conversation *c);
-void cancelling_send(struct conversation *c); /* connected, and TLS is done */
+/* An errand is over: sends the next ones, or ends. */
+void cancelling_go_on(struct conversation *c);
+void cancelling_stop(struct conversation *c); /* closes all errands */
+
+/* errand.c: a cancel request on its way to one server */
+/* To this address, or to each of the target; false: out of memory. */
+bool errand_start(struct conversation *asker, const struct route *route,
+                  const struct route_target *target, const struct address *address);
+/* The target has these addresses: more errands take some; returns how many are left for it. */
+size_t errand_share(struct conversation *errand, const struct address *addresses, size_t count);
+void   errand_send(struct conversation *errand); /* connected, and TLS is done */
+void   errand_over(struct conversation *errand); /* and about to be freed */
+/* Whose client it is for: itself, unless it is an errand. */
+const struct conversation *errand_asker(const struct conversation *c);
 
 /* approach.c: gives it back to its slab, wiped: verifier, cancel key, what the client said */
 void approach_free(struct approach *approach); /* NULL is fine */
@@ -198,6 +236,8 @@ void                            backend_timed_out(struct conversation *c);
 
 /* dialing.c: which server, and a connection to it */
 void dialing_start(struct conversation *c);
+/* To this address of c->target, or to each that it has. */
+void dialing_start_errand(struct conversation *c, const struct address *address);
 void dialing_go_on(struct conversation *c);  /* to what the walk has next */
 void dialing_leave(struct conversation *c);  /* closes this one, and then goes on */
 void dialing_repeat(struct conversation *c); /* the same, to the same address */
@@ -206,8 +246,7 @@ void dialing_name_timed_out(struct conversation *c);
 void dialing_address_timed_out(struct conversation *c);
 void dialing_forget(struct conversation *c); /* a look-up under way */
 /* Logged already: what becomes of the conversation. */
-void dialing_attempt_failed(struct conversation *c, const struct failure *why,
-                            enum end_reason reason);
+void dialing_attempt_failed(struct conversation *c, enum end_reason reason);
 /* The same, and logs that the server cannot be reached. */
 void dialing_unreachable(struct conversation *c, const struct failure *why);
 

@@ -38,8 +38,7 @@ void dialing_repeat(struct conversation *c)
  * A session ends with the first server that answers badly.  A cancel request goes on: which one
  * of several has the session is not known, and where it fits none it does nothing.
  */
-void dialing_attempt_failed(struct conversation *c, const struct failure *why,
-                            enum end_reason reason)
+void dialing_attempt_failed(struct conversation *c, enum end_reason reason)
 {
     bool has_answered = c->state == CONVERSATION_ASKING || c->state == CONVERSATION_BACKEND_TLS;
 
@@ -47,15 +46,15 @@ void dialing_attempt_failed(struct conversation *c, const struct failure *why,
         tell_client(c, reason);
         return;
     }
-    if (!failed(&c->approach->failure))
-        c->approach->failure = *why;
+    if (c->reason == END_NONE)
+        c->reason = reason;
     dialing_leave(c);
 }
 
 void dialing_unreachable(struct conversation *c, const struct failure *why)
 {
     report_failure(c, EVENT_BACKEND_CONNECT_FAILED, conversation_state_name(c->state), why);
-    dialing_attempt_failed(c, why, END_BACKEND_UNREACHABLE);
+    dialing_attempt_failed(c, END_BACKEND_UNREACHABLE);
 }
 
 /* Every address had its turn. */
@@ -63,7 +62,7 @@ static void exhausted(struct conversation *c)
 {
     struct approach *a = c->approach;
 
-    if (a->is_cancel && a->cancel_sent) {
+    if (a->errand.is_sent || c->reason != END_NONE) { /* the latter was logged */
         conversation_end(c, END_CANCEL_DONE, true);
         return;
     }
@@ -81,6 +80,8 @@ static void on_resolved(struct resolve_request *request, const struct address *a
     a->resolving = false;
     if (count == 0 && !failed(&a->failure))
         a->failure = *why;
+    if (a->is_cancel)
+        count = errand_share(a->conversation, addresses, count);
     walk_found(&a->walk, addresses, count);
     dialing_go_on(a->conversation);
 }
@@ -153,11 +154,7 @@ void dialing_go_on(struct conversation *c)
             if (connect_to(c))
                 return;
             break;
-        case WALK_OVER:
-            if (cancelling_next_backend(c))
-                break;
-            exhausted(c);
-            return;
+        case WALK_OVER: exhausted(c); return;
         }
     }
 }
@@ -167,6 +164,16 @@ void dialing_start(struct conversation *c)
     walk_begin(&c->approach->walk, c->route->targets, c->route->target_count, &c->rw->backoff,
                now_us(c));
     looking_up_decide(c);
+    dialing_go_on(c);
+}
+
+/* All are tried at once, also those that failed lately. */
+void dialing_start_errand(struct conversation *c, const struct address *address)
+{
+    if (address != NULL)
+        walk_begin_at(&c->approach->walk, c->target, address);
+    else
+        walk_begin(&c->approach->walk, c->target, 1, NULL, now_us(c));
     dialing_go_on(c);
 }
 

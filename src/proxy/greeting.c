@@ -17,7 +17,7 @@ static const struct backend_settings *backend_settings(const struct conversation
 static void on_ready(struct conversation *c)
 {
     if (c->approach->is_cancel)
-        cancelling_send(c);
+        errand_send(c);
     else if (c->approach->looks_up)
         looking_up_start(c);
     else
@@ -38,7 +38,8 @@ static struct proxy_end end_of(const struct address *address)
 static struct proxy_header_tls describe_tls(const struct conversation *c,
                                             struct certificate_names  *names)
 {
-    const struct tls_facts *facts = leg_facts(&c->client.leg);
+    const struct leg       *leg = &errand_asker(c)->client.leg;
+    const struct tls_facts *facts = leg_facts(leg);
     struct proxy_header_tls tls = { 0 };
     struct failure          ignored = { 0 };
 
@@ -48,8 +49,7 @@ static struct proxy_header_tls describe_tls(const struct conversation *c,
     tls.cipher = facts->cipher;
     tls.is_verified = facts->peer_verified;
     /* a name that hides a NUL is none */
-    if (tls_engine_peer_names(c->client.leg.tls, CERTIFICATE_CN, names, &ignored) ==
-            FAIL_NONE &&
+    if (tls_engine_peer_names(leg->tls, CERTIFICATE_CN, names, &ignored) == FAIL_NONE &&
         names->count > 0)
         tls.common_name = names->items[0];
     return tls;
@@ -67,7 +67,7 @@ static void send_proxy_header(struct conversation *c)
 
     if (version == PROXY_PROTOCOL_OFF)
         return;
-    if (stream_local_address(&c->client.stream, &own))
+    if (stream_local_address(&errand_asker(c)->client.stream, &own))
         header.destination = end_of(&own);
     tls = describe_tls(c, &names);
     proxy_header_write(pump_out(&c->backend), version, &header, &tls);
@@ -81,7 +81,7 @@ void greeting_failed(struct conversation *c, const struct failure *why)
 {
     pump_flush(&c->backend); /* an alert may wait */
     report_handshake_failed(c, false, why);
-    dialing_attempt_failed(c, why, END_BACKEND_TLS_FAILED);
+    dialing_attempt_failed(c, END_BACKEND_TLS_FAILED);
 }
 
 /* Is TLS asked for on this connection? */

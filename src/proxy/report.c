@@ -212,15 +212,16 @@ void report_tls_failed(const struct conversation *c, bool is_client)
 void report_failure(const struct conversation *c, enum log_event event, const char *phase,
                     const struct failure *why)
 {
-    char            user[256];
-    struct log_line line;
+    const struct tls_facts *facts = leg_facts(&errand_asker(c)->client.leg);
+    char                    user[256];
+    struct log_line         line;
 
     if (!report_begin(&line, c, event))
         return;
     log_text(&line, "phase", phase);
-    if (leg_facts(&c->client.leg) != NULL) {
-        put_certificate(&line, leg_facts(&c->client.leg));
-        log_text(&line, "cert_issuer", leg_facts(&c->client.leg)->peer_issuer);
+    if (facts != NULL) {
+        put_certificate(&line, facts);
+        log_text(&line, "cert_issuer", facts->peer_issuer);
     }
     if (c->user != NULL) {
         text_escape(user, sizeof user, bytes_of_string(c->user));

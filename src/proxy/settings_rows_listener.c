@@ -123,9 +123,8 @@ const struct option settings_listener_rows[] = {
       .choices = unknown_cancels,
       .help =
           "Where the hosts of a port have several backends: what becomes of a cancel request "
-          "in "
-          "the clear whose key no session has. refuse passes it on to nobody, broadcast to the "
-          "backend of every host (16 at most), ten times a second at most." },
+          "in the clear whose key no session has. refuse passes it on to nobody, broadcast to "
+          "the backends of all hosts at once (16 at most), ten times a second at most." },
     { .name = "cert_refresh_interval",
       .type = OPTION_DURATION,
       .field = AT(cert_refresh_interval_us),

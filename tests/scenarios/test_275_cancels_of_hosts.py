@@ -34,12 +34,12 @@ def keyed(fake):
 @pytest.fixture
 def port_of(start, certs):
     """port_of(servers, **more): a port whose hosts a, b, ... lead to these servers."""
-    def one(servers, workers=1, hosts=None, **more):
+    def one(servers, workers=1, hosts=None, limits=None, **more):
         words = [{"names": f"{letter}.example.com", "server_cert": certs.cert("server"),
                   "server_key": certs.key("server"), "backend": {"address": server.address},
                   **(hosts or {})}
                  for letter, server in zip("abcdefgh", servers)]
-        return start(route(None, {**PORT, **more}, hosts=words), workers=workers)
+        return start(route(None, {**PORT, **more}, limits, hosts=words), workers=workers)
     return one
 
 
@@ -107,6 +107,38 @@ def test_a_broadcast_goes_on_behind_a_server_that_is_down(port_of, keyed):
         cancel_in_the_clear(one.port, 4711)
         assert len(servers[0].wait(count)) == len(servers[2].wait(count)) == count
     servers[1].listener = servers[0].listener
+
+
+def test_a_server_that_never_answers_delays_a_broadcast_for_no_other_one(port_of, keyed, blackhole):
+    """One after the other, the last one would have to wait for a minute."""
+    servers = [keyed(100), blackhole, keyed(300)]
+    one = port_of(servers, cancel_unknown="broadcast", limits={"connect_timeout": "60s"})
+    with connect(one.port) as client:
+        client.send(wire.cancel(4711, b"\1\2\3\4"))
+        for server in (servers[0], servers[2]):
+            assert server.wait() == [wire.cancel(4711, b"\1\2\3\4")]
+        assert client.is_open(0.3)          # not all have it
+    assert one.wait_count("cancel", 2, result="forwarded")
+
+
+def test_a_dead_address_of_a_list_delays_a_cancel_for_no_other_one(start, keyed, blackhole):
+    """Whose session it is another proxy knows, perhaps; every address gets it."""
+    servers = [keyed(100), keyed(200)]
+    one = start(route({"address": [blackhole.address, servers[0].address, blackhole.address,
+                                   servers[1].address]}, limits={"connect_timeout": "60s"}))
+    with connect(one.port) as client:
+        client.send(wire.cancel(4711, b"\1\2\3\4"))
+        for server in servers:
+            assert server.wait() == [wire.cancel(4711, b"\1\2\3\4")]
+
+
+def test_every_address_of_a_name_gets_a_cancel(start, keyed):
+    """localhost may have two of them, and only one has a server."""
+    server = keyed(100)
+    one = start(route({"address": f"localhost:{server.port}"}))
+    cancel_in_the_clear(one.port, 4711)
+    assert server.wait() == [wire.cancel(4711, b"\1\2\3\4")]
+    assert one.end()["reason"] == "cancel"
 
 
 def test_broadcasts_are_limited_and_a_known_key_is_not(port_of, keyed, certs):

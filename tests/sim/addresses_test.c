@@ -311,7 +311,7 @@ static void expect_done(struct proxy_rig *rig, struct sim_peer *client)
     assert_string_equal(made_to(rig), "");
 }
 
-static void a_cancel_for_nobody_knows_whom_goes_to_each_address_in_turn(void **state)
+static void a_cancel_for_nobody_knows_whom_goes_to_each_address(void **state)
 {
     struct proxy_rig rig;
     struct sim_peer *client;
@@ -326,7 +326,7 @@ static void a_cancel_for_nobody_knows_whom_goes_to_each_address_in_turn(void **s
     rig_stop(&rig);
 }
 
-static void a_cancel_passes_over_dead_addresses_and_tries_those_held_back_once(void **state)
+static void a_cancel_passes_over_dead_addresses_and_goes_once_to_those_held_back(void **state)
 {
     for (int c_is_dead = 0; c_is_dead < 2; c_is_dead++) {
         struct proxy_rig rig;
@@ -458,8 +458,8 @@ int main(void)
         cmocka_unit_test(a_name_server_that_is_silent_costs_connect_timeout),
         cmocka_unit_test(
             a_cancel_request_reaches_the_server_byte_for_byte_and_nothing_behind_it),
-        cmocka_unit_test(a_cancel_for_nobody_knows_whom_goes_to_each_address_in_turn),
-        cmocka_unit_test(a_cancel_passes_over_dead_addresses_and_tries_those_held_back_once),
+        cmocka_unit_test(a_cancel_for_nobody_knows_whom_goes_to_each_address),
+        cmocka_unit_test(a_cancel_passes_over_dead_addresses_and_goes_once_to_those_held_back),
         cmocka_unit_test(a_server_that_sits_on_a_cancel_does_not_keep_it_from_the_others),
         cmocka_unit_test(a_server_that_fails_in_tls_does_not_keep_a_cancel_from_the_others),
         cmocka_unit_test(a_cancel_goes_where_its_session_is_even_if_that_failed_lately),
