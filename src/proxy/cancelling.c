@@ -17,17 +17,21 @@ _Static_assert(ERRANDS_AT_ONCE == MOST_BROADCAST, "a broadcast waits for nobody"
 /* Process id and key behind the length and the code of a CancelRequest. */
 #define KEY_AT 8
 
-/* Is it open which server a session of this route is with? */
+/* Is it open which server a session of this route is with, or which way it went there? */
 static bool is_ambiguous(const struct conversation *c)
 {
-    return c->rw->route->backend_count > 1 || walk_has_choice(&c->approach->walk);
+    int mode = c->route->settings->backend.sslmode;
+
+    return c->rw->route->backend_count > 1 || walk_has_choice(&c->approach->walk) ||
+           mode == SSLMODE_ALLOW || mode == SSLMODE_PREFER;
 }
 
 void cancelling_enter(struct conversation *c)
 {
     const struct login *login = &c->approach->login;
     struct cancel_place place = { .target = c->target->id,
-                                  .address = *walk_address(&c->approach->walk) };
+                                  .address = *walk_address(&c->approach->walk),
+                                  .has_tls = leg_facts(&c->backend.leg) != NULL };
 
     if (login->key_len > 0 && is_ambiguous(c))
         c->entered = cancel_table_enter(c->route->tally->cancels,
@@ -53,11 +57,12 @@ static const struct route_target *target_of(const struct route *route, uint64_t 
 static bool take_place(struct conversation *c, const struct route *route,
                        const struct cancel_place *place)
 {
-    const struct route_target *target = target_of(route, place->target);
+    struct errand_goal goal = { route, target_of(route, place->target), &place->address,
+                                place->has_tls ? SESSION_IN_TLS : SESSION_IN_CLEAR };
 
-    if (target == NULL)
+    if (goal.target == NULL)
         return false;
-    if (!errand_start(c, route, target, &place->address))
+    if (!errand_start(c, &goal))
         conversation_close(c, END_NO_MEMORY);
     return true;
 }
@@ -121,7 +126,8 @@ static const struct route *next_host(const struct conversation *c)
                                                                            : NULL;
 }
 
-static const struct route_target *next_target(struct conversation *c)
+/* False: there is none. */
+static bool next_goal(struct conversation *c, struct errand_goal *goal)
 {
     struct cancelling *cancelling = &c->approach->cancelling;
 
@@ -129,20 +135,26 @@ static const struct route_target *next_target(struct conversation *c)
         cancelling->to = next_host(c);
         cancelling->target_next = 0;
     }
-    return cancelling->to != NULL ? &cancelling->to->targets[cancelling->target_next++] : NULL;
+    if (cancelling->to == NULL)
+        return false;
+    *goal = (struct errand_goal){
+        .route = cancelling->to,
+        .target = &cancelling->to->targets[cancelling->target_next++],
+    };
+    return true;
 }
 
 void cancelling_go_on(struct conversation *c)
 {
-    struct cancelling         *cancelling = &c->approach->cancelling;
-    const struct route_target *target;
+    struct cancelling *cancelling = &c->approach->cancelling;
+    struct errand_goal goal;
 
     if (c->state != CONVERSATION_CANCELLING) {
         conversation_socket_closed(c); /* it may have waited for its errands only */
         return;
     }
-    while (cancelling->errand_count < ERRANDS_AT_ONCE && (target = next_target(c)) != NULL)
-        if (!errand_start(c, cancelling->to, target, NULL)) {
+    while (cancelling->errand_count < ERRANDS_AT_ONCE && next_goal(c, &goal))
+        if (!errand_start(c, &goal)) {
             conversation_close(c, END_NO_MEMORY);
             return;
         }

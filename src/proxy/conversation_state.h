@@ -83,6 +83,16 @@ struct cancelling {
     enum end_reason outcome; /* of those that are over: that one had it, or how one failed */
 };
 
+/* Which way the session went that it is for.  Its key is not to be seen where that was not. */
+enum session_way { SESSION_UNKNOWN, SESSION_IN_CLEAR, SESSION_IN_TLS };
+
+struct errand_goal {
+    const struct route        *route;
+    const struct route_target *target;
+    const struct address      *address; /* NULL: each that the target has */
+    enum session_way           session;
+};
+
 /*
  * One of those ways: a conversation without a client, on behalf of the one that asked.  It logs
  * as that one does and is not counted anywhere.
@@ -91,6 +101,7 @@ struct errand {
     struct conversation  *asker; /* NULL: it is none.  Outlives it */
     struct conversation  *next;
     struct conversation **link;
+    enum session_way      session;
     bool                  is_sent; /* to one address at least */
 };
 
@@ -210,9 +221,8 @@ void cancelling_go_on(struct conversation *c);
 void cancelling_stop(struct conversation *c); /* closes all errands */
 
 /* errand.c: a cancel request on its way to one server */
-/* To this address, or to each of the target; false: out of memory. */
-bool errand_start(struct conversation *asker, const struct route *route,
-                  const struct route_target *target, const struct address *address);
+/* False: out of memory. */
+bool errand_start(struct conversation *asker, const struct errand_goal *goal);
 /* The target has these addresses: more errands take some; returns how many are left for it. */
 size_t errand_share(struct conversation *errand, const struct address *addresses, size_t count);
 void   errand_send(struct conversation *errand); /* connected, and TLS is done */

@@ -22,32 +22,36 @@ static void link_errand(struct conversation *c, struct conversation *asker)
     of->errand_count++;
 }
 
-bool errand_start(struct conversation *asker, const struct route *route,
-                  const struct route_target *target, const struct address *address)
+bool errand_start(struct conversation *asker, const struct errand_goal *goal)
 {
     struct conversation *c = conversation_new_errand(asker);
 
     if (c == NULL)
         return false;
     link_errand(c, asker);
-    c->route = route;
-    c->target = target;
+    c->route = goal->route;
+    c->target = goal->target;
     c->approach->is_cancel = true;
+    c->approach->errand.session = goal->session;
     buf_put(&c->approach->pending, buf_bytes(&asker->approach->pending));
     if (!buf_ok(&c->approach->pending))
         conversation_close(c, END_NO_MEMORY);
     else
-        dialing_start_errand(c, address);
+        dialing_start_errand(c, goal->address);
     return true;
 }
 
 size_t errand_share(struct conversation *c, const struct address *addresses, size_t count)
 {
     struct conversation *asker = c->approach->errand.asker;
+    struct errand_goal   goal = { .route = c->route, .target = c->target };
 
-    while (count > 1 && asker->approach->cancelling.errand_count < ERRANDS_AT_ONCE &&
-           errand_start(asker, c->route, c->target, &addresses[count - 1]))
+    while (count > 1 && asker->approach->cancelling.errand_count < ERRANDS_AT_ONCE) {
+        goal.address = &addresses[count - 1];
+        if (!errand_start(asker, &goal))
+            break;
         count--;
+    }
     return count;
 }
 

@@ -84,12 +84,43 @@ void greeting_failed(struct conversation *c, const struct failure *why)
     dialing_attempt_failed(c, END_BACKEND_TLS_FAILED);
 }
 
-/* Is TLS asked for on this connection? */
-static bool asks_for_tls(const struct conversation *c)
+enum tls_wish { TLS_UNWANTED, TLS_IF_OFFERED, TLS_DEMANDED };
+
+/*
+ * A cancel request goes the way that its session went: in plaintext it would show the key of
+ * one in TLS.  Where that is not known the server is asked for TLS under allow, too; one that
+ * has none has no session in TLS either.
+ */
+static enum tls_wish wish_of_errand(const struct errand *errand, int mode)
+{
+    if (errand->session == SESSION_IN_TLS || mode > SSLMODE_PREFER)
+        return TLS_DEMANDED;
+    return errand->session == SESSION_IN_CLEAR || mode == SSLMODE_DISABLE ? TLS_UNWANTED
+                                                                          : TLS_IF_OFFERED;
+}
+
+static enum tls_wish wish_of(const struct conversation *c)
 {
     int mode = backend_settings(c)->sslmode;
 
-    return mode == SSLMODE_ALLOW ? c->approach->plaintext_refused : mode != SSLMODE_DISABLE;
+    if (c->approach->is_cancel)
+        return wish_of_errand(&c->approach->errand, mode);
+    switch (mode) {
+    case SSLMODE_DISABLE: return TLS_UNWANTED;
+    case SSLMODE_ALLOW: return c->approach->plaintext_refused ? TLS_IF_OFFERED : TLS_UNWANTED;
+    case SSLMODE_PREFER: return TLS_IF_OFFERED;
+    default: return TLS_DEMANDED;
+    }
+}
+
+/* After a reload, of a session that began before it. */
+static void lacks_tls(struct conversation *c)
+{
+    struct failure why = { 0 };
+
+    (void)fail(&why, FAIL_REFUSED,
+               "the session to be cancelled is in TLS, and backend.sslmode is disable by now");
+    dialing_unreachable(c, &why);
 }
 
 static void start_tls(struct conversation *c)
@@ -120,9 +151,13 @@ static void ask_for_tls(struct conversation *c)
 
 void greeting_start(struct conversation *c)
 {
+    enum tls_wish wish = wish_of(c);
+
     send_proxy_header(c);
-    if (!asks_for_tls(c)) {
+    if (wish == TLS_UNWANTED) {
         on_ready(c);
+    } else if (route_worker_backend_context(c->rw, c->route) == NULL) {
+        lacks_tls(c);
     } else if (backend_settings(c)->sslnegotiation == NEGOTIATE_DIRECT) {
         start_tls(c);
         pump_receive(&c->backend, 0);
@@ -131,15 +166,21 @@ void greeting_start(struct conversation *c)
     }
 }
 
+/* Under allow it was plaintext that the server refused, and it has no TLS either. */
+static void on_no(struct conversation *c)
+{
+    if (backend_settings(c)->sslmode == SSLMODE_ALLOW && !c->approach->is_cancel)
+        logging_in_pass_refusal_on(c);
+    else
+        on_ready(c);
+}
+
 void greeting_answered(struct conversation *c, struct bytes answer)
 {
-    int            mode = backend_settings(c)->sslmode;
     struct failure why = { 0 };
 
-    if (answer.p[0] == 'N' && mode == SSLMODE_PREFER)
-        on_ready(c);
-    else if (answer.p[0] == 'N' && mode == SSLMODE_ALLOW && !c->approach->is_cancel)
-        logging_in_pass_refusal_on(c);
+    if (answer.p[0] == 'N' && wish_of(c) == TLS_IF_OFFERED)
+        on_no(c);
     else if (dial_answer(answer.p[0], &why) == FAIL_NONE)
         start_tls(c);
     else

@@ -68,7 +68,8 @@ const struct option settings_backend_rows[] = {
           "TLS, and plaintext if the server has none. require: TLS; the server's certificate "
           "is verified as with "
           "verify-ca if root_ca is set, and not at all if it is not. verify-ca: TLS and a "
-          "certificate that chains to root_ca. verify-full: and that is for verify_name." },
+          "certificate that chains to root_ca. verify-full: and that is for verify_name. With "
+          "allow and prefer a cancel request goes the way that its session went." },
     { .name = "proxy_protocol",
       .type = OPTION_CHOICE,
       .field = AT(proxy_protocol),

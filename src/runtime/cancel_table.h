@@ -24,6 +24,7 @@ struct cancel_entry; /* of one session; valid until it leaves */
 struct cancel_place {
     uint64_t       target;  /* the owner's word for the server's settings */
     struct address address; /* of the server */
+    bool           has_tls; /* the session, towards the server */
 };
 
 struct cancel_table *cancel_table_new(size_t most); /* NULL when out of memory */

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from peers import wire
-from peers.backend import accept_login, take_cancel
+from peers.backend import accept_login, take_cancel, wire_tap
 from peers.libpq import client_cert, conninfo, connect as libpq_connect
 from peers.proxy import route
 from peers.stream import connect, connect_tls
@@ -183,6 +183,44 @@ def test_psycopg_cancels_a_running_query(start, listener, postgres, certs, verif
         assert [type(one) for one in errors] == [psycopg.errors.QueryCanceled]
         assert session.execute("select 1").fetchone() == (1,)
     assert one.wait_event("cancel")
+
+
+def kinds(packets):
+    codes = {wire.SSL_REQUEST[4:8]: "asks for TLS", wire.CANCEL_CODE.to_bytes(4, "big"): "cancel"}
+    return [codes.get(packet[4:8], "startup") for packet in packets]
+
+
+@pytest.mark.parametrize("mode, database, way", [
+    ("allow", "tlsdb", ["startup", "asks for TLS", "asks for TLS"]),    # hostssl only
+    ("allow", "cleardb", ["startup", "cancel"]),                        # hostnossl only
+    ("allow", "postgres", ["startup", "cancel"]),
+    ("prefer", "tlsdb", ["asks for TLS", "asks for TLS"]),
+    ("disable", "cleardb", ["startup", "cancel"]),
+    ("require", "tlsdb", ["asks for TLS", "asks for TLS"]),
+])
+def test_a_cancel_goes_the_way_that_its_session_went(start, fake, postgres, mode, database, way):
+    """Its key would be seen in the clear where the session had to be in TLS."""
+    server = fake(wire_tap(postgres.port))
+    one = start(route({"address": server.address, "sslmode": mode}))
+    with libpq_connect(one.port, dbname=database, sslmode="disable") as session:
+        thread, errors = sleeping(session)
+        session.cancel()
+        thread.join(20)
+        assert [type(one) for one in errors] == [psycopg.errors.QueryCanceled]
+        assert session.execute("select 1").fetchone() == (1,)
+    assert kinds(server.seen) == way
+
+
+@pytest.mark.parametrize("mode", ["allow", "prefer"])
+def test_without_tls_at_the_server_a_cancel_goes_in_the_clear(start, fake, postgres_clear, mode):
+    server = fake(wire_tap(postgres_clear.port))
+    one = start(route({"address": server.address, "sslmode": mode}))
+    with libpq_connect(one.port, sslmode="disable") as session:
+        thread, errors = sleeping(session)
+        session.cancel()
+        thread.join(20)
+        assert [type(one) for one in errors] == [psycopg.errors.QueryCanceled]
+    assert kinds(server.seen)[-1] == "cancel"
 
 
 def test_a_cancel_inside_tls_cancels_a_running_query(start, listener, postgres, certs, verified):

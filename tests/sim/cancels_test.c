@@ -149,7 +149,7 @@ static void where_a_cancel_is_given_up_so_are_all_of_its_ways(void **state)
 
         start(&ring, 1, 3,
               "login_timeout = \"3s\"\ndrain_timeout = \"1s\"\n"
-              "connect_timeout = \"60s\"\nmax_pending_logins = 2");
+              "connect_timeout = \"3s\"\nmax_pending_logins = 2");
         sim_serve(ring.rig.loop, place(1), SIM_IS_SILENT);
         sim_run_for(ring.rig.loop, 10000);
         assert_true(takes_cancel(&ring, 0));
@@ -165,6 +165,162 @@ static void where_a_cancel_is_given_up_so_are_all_of_its_ways(void **state)
         sim_settle(ring.rig.loop);
         assert_int_equal(rig_conversations(&ring.rig), how == 2 ? 2 : 0);
         rig_stop(&ring.rig);
+    }
+}
+
+/* ---- the way of the session ---- */
+
+#define REFUSAL    "E\0\0\0\x15SFATAL\0C28000\0M\0\0"
+#define OTHER_WIRE BYTES("\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\1\0\0\0\3")
+
+static const char *const modes[] = { "sslmode = \"allow\"", "sslmode = \"prefer\"" };
+
+static struct rig_route route_of(const char *backend)
+{
+    return (struct rig_route){ .listener = "sslmode = \"disable\"", .backend = backend };
+}
+
+static struct tls_engine *engine(void)
+{
+    return sim_server_engine(sim_pki()->good.server, NULL);
+}
+
+/* Under allow a server that wants TLS says so in plaintext; under prefer one says what it has.
+ */
+static void accept_session(struct proxy_rig *rig, size_t mode, bool has_tls,
+                           struct talker *client, struct talker *server)
+{
+    if (mode == 0 && has_tls) {
+        sim_accept_clear(rig, server);
+        talker_say(server, BYTES(REFUSAL));
+        sim_close(server->wire);
+        talkers_settle(rig->loop, client, NULL);
+        talker_fini(server);
+    }
+    if (has_tls) {
+        sim_accept_tls(rig, client, server, engine());
+        return;
+    }
+    sim_accept_clear(rig, server);
+    if (mode == 1)
+        sim_write(server->wire, BYTES("N"));
+}
+
+static void log_in(struct proxy_rig *rig, size_t mode, bool has_tls, struct talker *client,
+                   struct talker *server)
+{
+    struct rig_route route = route_of(modes[mode]);
+
+    sim_start(rig, 1, &route);
+    talker_init(client, sim_connect(rig->loop, FRONT));
+    talker_say(client, STARTUP);
+    accept_session(rig, mode, has_tls, client, server);
+    talkers_settle(rig->loop, client, server);
+    talker_say(server, LOGIN_WIRE);
+    talkers_settle(rig->loop, client, server);
+    assert_true(talker_heard(client, LOGIN_WIRE));
+}
+
+/* Somebody asks to cancel; the connection to the server that is made for it. */
+static struct sim_peer *ask_in(struct proxy_rig *rig, struct bytes wire)
+{
+    struct sim_peer *server, *client = sim_connect(rig->loop, FRONT);
+
+    sim_write(client, wire);
+    sim_settle(rig->loop);
+    server = sim_accept(rig->loop, BACK);
+    assert_non_null(server);
+    return server;
+}
+
+/* What the server gets behind its N to the question for TLS; "" where that is the end. */
+static void expect_behind_no(struct proxy_rig *rig, struct sim_peer *server, struct bytes wire)
+{
+    assert_true(rig_got(server, SSL_REQUEST));
+    sim_write(server, BYTES("N"));
+    sim_settle(rig->loop);
+    assert_true(rig_got(server, wire));
+    assert_int_equal(sim_saw_end(server), wire.len == 0);
+    sim_close(server);
+    sim_settle(rig->loop);
+    assert_null(sim_accept(rig->loop, BACK)); /* and no second try */
+}
+
+static void expect_in_tls(struct proxy_rig *rig, struct sim_peer *wire, struct bytes request)
+{
+    struct talker server;
+
+    talker_init(&server, wire);
+    assert_true(rig_got(wire, SSL_REQUEST));
+    sim_write(wire, BYTES("S"));
+    talker_start_tls(&server, engine());
+    talkers_settle(rig->loop, &server, NULL);
+    assert_true(talker_heard(&server, request));
+    talker_finish(&server);
+    talkers_settle(rig->loop, &server, NULL);
+    talker_fini(&server);
+}
+
+static void a_cancel_goes_the_way_that_its_session_went(void **state)
+{
+    for (size_t n = 0; n < 4; n++) {
+        struct proxy_rig rig;
+        struct talker    client, server;
+        bool             has_tls = n / 2;
+
+        log_in(&rig, n % 2, has_tls, &client, &server);
+        if (has_tls) {
+            expect_in_tls(&rig, ask_in(&rig, CANCEL_WIRE), CANCEL_WIRE);
+            expect_behind_no(&rig, ask_in(&rig, CANCEL_WIRE), BYTES(""));
+        } else {
+            assert_true(rig_got(ask_in(&rig, CANCEL_WIRE), CANCEL_WIRE));
+        }
+        talker_fini(&client);
+        talker_fini(&server);
+        rig_stop(&rig);
+    }
+}
+
+/* With a key that no session has, also of one that had it. */
+static void a_cancel_of_an_unknown_session_goes_in_tls_where_the_server_has_any(void **state)
+{
+    for (size_t n = 0; n < 4; n++) {
+        struct proxy_rig rig;
+        struct talker    client, server;
+
+        log_in(&rig, n % 2, n / 2, &client, &server);
+        expect_in_tls(&rig, ask_in(&rig, OTHER_WIRE), OTHER_WIRE);
+        expect_behind_no(&rig, ask_in(&rig, OTHER_WIRE), OTHER_WIRE);
+        talker_finish(&client);
+        talker_finish(&server);
+        talkers_settle(rig.loop, &client, &server);
+        expect_in_tls(&rig, ask_in(&rig, CANCEL_WIRE), CANCEL_WIRE);
+        talker_fini(&client);
+        talker_fini(&server);
+        rig_stop(&rig);
+    }
+}
+
+/* New settings are no reason to show the key, and where they demand TLS that goes for all. */
+static void a_reload_takes_tls_from_no_cancel(void **state)
+{
+    for (size_t n = 0; n < 4; n++) {
+        struct rig_route weaker = route_of("sslmode = \"disable\""),
+                         stronger = route_of("sslmode = \"require\"");
+        struct proxy_rig rig;
+        struct talker    client, server;
+        struct sim_peer *wire;
+
+        log_in(&rig, n % 2, n / 2, &client, &server);
+        rig_reload(&rig, n / 2 ? &weaker : &stronger);
+        wire = ask_in(&rig, CANCEL_WIRE);
+        if (n / 2 == 0)
+            expect_behind_no(&rig, wire, BYTES(""));
+        assert_true(rig_got(wire, BYTES("")));
+        assert_true(sim_saw_end(wire));
+        talker_fini(&client);
+        talker_fini(&server);
+        rig_stop(&rig);
     }
 }
 
@@ -241,6 +397,9 @@ int main(void)
         cmocka_unit_test(a_cancel_goes_to_sixteen_at_once_and_to_more_as_those_are_done),
         cmocka_unit_test(a_cancel_whose_sender_has_left_is_carried_out),
         cmocka_unit_test(where_a_cancel_is_given_up_so_are_all_of_its_ways),
+        cmocka_unit_test(a_cancel_goes_the_way_that_its_session_went),
+        cmocka_unit_test(a_cancel_of_an_unknown_session_goes_in_tls_where_the_server_has_any),
+        cmocka_unit_test(a_reload_takes_tls_from_no_cancel),
         cmocka_unit_test(whatever_servers_and_clients_do_every_cancel_ends),
         cmocka_unit_test(whichever_allocation_fails_every_cancel_ends),
     };

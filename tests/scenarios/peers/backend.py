@@ -106,6 +106,29 @@ def take_cancel(stream, tell):
     tell(packet)
 
 
+def wire_tap(port):
+    """Tells the first packet of each connection and passes everything on to the server there."""
+    def pass_on(source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def script(stream, tell):
+        first = stream.packet()
+        tell(first)
+        with socket.create_connection(("127.0.0.1", port), 30) as server:
+            server.sendall(first)
+            back = threading.Thread(target=pass_on, args=(server, stream.sock), daemon=True)
+            back.start()
+            pass_on(stream.sock, server)
+            back.join(30)
+
+    return script
+
+
 class Blackhole:
     """An address that never answers: its queue of waiting connections is full."""
 
