@@ -231,7 +231,8 @@ const struct option settings_client_tls_rows[] = {
       .help =
           "Who protects TLS records after the handshake. auto: pgtls, with TLS 1.3; OpenSSL "
           "otherwise. library: OpenSSL, which costs more memory and processor time. record: "
-          "pgtls, and TLS 1.2 is not spoken. kernel: the kernel (kTLS), from soon after the "
+          "pgtls, and neither TLS 1.2 nor a CCM suite is spoken. kernel: the kernel (kTLS), "
+          "from soon after the "
           "handshake on, with TLS 1.3; what the kernel cannot is left as with auto, and the "
           "log "
           "says why (docs/operations.md)." },

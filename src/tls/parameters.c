@@ -2,6 +2,7 @@
 #include "tls/parameters.h"
 
 #include "base/text.h"
+#include "tls/aeads.h"
 #include "tls/engine_parts.h"
 #include "x509/pem_file.h"
 
@@ -191,6 +192,24 @@ static enum fail check_suites(const char *list, struct failure *why)
     return rc;
 }
 
+/* Known now, and not at the handshake that would choose it. */
+static enum fail check_own_suites(SSL_CTX *library, struct failure *why)
+{
+    struct stack_st_SSL_CIPHER *all = SSL_CTX_get_ciphers(library);
+
+    for (int i = 0; i < sk_SSL_CIPHER_num(all); i++) {
+        const SSL_CIPHER *suite = sk_SSL_CIPHER_value(all, i);
+
+        if (!is_for_1_3(suite) ||
+            tls_suite_find(SSL_CIPHER_get_protocol_id(suite)) != TLS_SUITE_NONE)
+            continue;
+        fail_hint(why, "leave it out of ciphersuites, or let record_layer be \"auto\"");
+        return fail(why, FAIL_CONFIG, "ciphersuites: record_layer \"record\" does not have %s",
+                    SSL_CIPHER_get_name(suite));
+    }
+    return FAIL_NONE;
+}
+
 static enum fail set_suites(SSL_CTX *library, const struct tls_policy_options *options,
                             struct failure *why)
 {
@@ -335,6 +354,8 @@ enum fail tls_parameters_apply(SSL_CTX *library, const struct tls_policy_options
     if ((rc = set_range(library, options, why)) != FAIL_NONE ||
         (rc = set_ciphers(library, options, why)) != FAIL_NONE ||
         (rc = set_suites(library, options, why)) != FAIL_NONE ||
+        (options->record_layer == TLS_RECORDS_OWN &&
+         (rc = check_own_suites(library, why)) != FAIL_NONE) ||
         (rc = set_groups(library, options, why)) != FAIL_NONE)
         return rc;
     if (options->role == TLS_SERVER)

@@ -250,6 +250,23 @@ static void suites_of_tls_1_3_are_those_that_are_named(void **state)
                        "max_protocol_version excludes", "");
 }
 
+#define CCM "TLS_AES_128_CCM_SHA256"
+
+static void suites_that_our_records_do_not_have_are_refused_with_them_alone(void **state)
+{
+    struct tls_policy_options server = server_of(rsa);
+    const char *const         lists[] = { CCM, "TLS_AES_128_GCM_SHA256:" CCM };
+
+    for (size_t i = 0; i < 2; i++)
+        assert_both_refuse((struct tls_policy_options){ .ciphersuites = lists[i],
+                                                        .record_layer = TLS_RECORDS_OWN },
+                           "ciphersuites: record_layer \"record\" does not have " CCM,
+                           "let record_layer be \"auto\"");
+    server.ciphersuites = CCM;
+    assert_fact(&server, (struct tls_policy_options){ .ciphersuites = CCM }, "TLSv1.3", CCM,
+                NULL);
+}
+
 static void groups_are_those_that_are_named(void **state)
 {
     struct tls_policy_options server = server_of(rsa);
@@ -444,6 +461,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(ciphers_that_hide_or_prove_nothing_and_unknown_ones_are_refused),
         cmocka_unit_test(lists_that_people_have_are_taken),
         cmocka_unit_test(suites_of_tls_1_3_are_those_that_are_named),
+        cmocka_unit_test(suites_that_our_records_do_not_have_are_refused_with_them_alone),
         cmocka_unit_test(groups_are_those_that_are_named),
         cmocka_unit_test(the_post_quantum_group_is_taken_where_the_library_has_it),
         cmocka_unit_test(whose_order_counts_is_as_told),

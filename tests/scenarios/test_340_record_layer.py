@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: PostgreSQL
 """Who protects records after the handshake: OpenSSL, or the program itself."""
+import os
 import ssl
 
 import pytest
 
 from peers.libpq import client_cert, psql
-from peers.proxy import route
+from peers.proxy import route, run, toml
 from peers.stream import connect_tls
 
 LAYERS = ["auto", "library", "record"]
@@ -42,3 +43,17 @@ def test_record_alone_speaks_no_tls_1_2(start, listener, postgres, certs):
     with pytest.raises(ssl.SSLError, match="(?i)protocol.version"):
         connect_tls(one.port, certs.client(version=ssl.TLSVersion.TLSv1_2))
     assert one.wait_event("tls.handshake.failed")["alert_sent"] == "protocol_version"
+
+
+@pytest.mark.parametrize("leg", ["listener", "backend"])
+def test_record_alone_with_a_suite_of_openssls_is_refused_at_load(folder, certs, listener, leg):
+    words = route({"address": "127.0.0.1:5432", "sslmode": "verify-full",
+                   "root_ca": certs.cert("backends-ca")}, listener("require"))
+    words[leg] |= {"record_layer": "record", "ciphersuites": "TLS_AES_128_CCM_SHA256"}
+    config = os.path.join(folder, "ccm.toml")
+    with open(config, "w", encoding="utf-8") as out:
+        out.write(toml({}, [words]))
+    done = run("proxy", "-c", config, "--check")
+    assert done.returncode == 1
+    for word in (f"{leg}.ciphersuites: ", "TLS_AES_128_CCM_SHA256", 'record_layer be "auto"'):
+        assert word in done.stderr, done.stderr
