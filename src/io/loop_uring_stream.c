@@ -286,13 +286,6 @@ static void connected(struct stream *stream, int result)
     stream_connected(stream, error);
 }
 
-/* The operations that were there end now; one that cannot be found is ended by its socket. */
-static void cancelled(struct stream *stream, int result)
-{
-    if (result < 0 && (stream->registered & ALL))
-        shutdown(stream->fd, SHUT_RDWR);
-}
-
 void uring_stream_completed(struct loop_uring *uring, enum uring_tag tag, struct stream *stream,
                             const struct io_uring_cqe *cqe)
 {
@@ -306,8 +299,7 @@ void uring_stream_completed(struct loop_uring *uring, enum uring_tag tag, struct
     case URING_RECEIVED: received(uring, stream, cqe); break;
     case URING_SENT: sent(stream, cqe->res); break;
     case URING_CONNECTED: connected(stream, cqe->res); break;
-    case URING_CANCELLED: cancelled(stream, cqe->res); break;
-    default: break; /* stopped: the receive tells */
+    default: break; /* stopped, cancelled: what was in the ring tells that it ended */
     }
     finish_closing(stream);
 }
