@@ -83,3 +83,13 @@ const char *text_nearest(const char *word, const char *const *names)
     }
     return best;
 }
+
+size_t text_line(const char *text, size_t room)
+{
+    size_t len = strlen(text);
+
+    if (len > room)
+        for (len = room; len > 0 && text[len] != ' ';)
+            len--;
+    return len > 0 ? len : strcspn(text, " ");
+}

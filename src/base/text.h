@@ -20,4 +20,8 @@ void text_escape(char *out, size_t size, struct bytes peer_text);
  */
 const char *text_nearest(const char *word, const char *const *names);
 
+/* How many bytes of `text` make a line of `room` columns: up to a space, or all of a word that
+ * is longer. */
+size_t text_line(const char *text, size_t room);
+
 #endif

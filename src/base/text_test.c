@@ -32,11 +32,23 @@ static void a_slip_finds_the_name_that_was_meant(void **state)
     assert_null(text_nearest("colour", names));
 }
 
+static void a_line_ends_at_a_space_or_behind_a_word_that_is_too_long(void **state)
+{
+    assert_int_equal(text_line("one two three", 100), 13);
+    assert_int_equal(text_line("one two three", 13), 13);
+    assert_int_equal(text_line("one two three", 12), 7);
+    assert_int_equal(text_line("one two three", 7), 7);
+    assert_int_equal(text_line("one two three", 6), 3);
+    assert_int_equal(text_line("one two three", 2), 3);
+    assert_int_equal(text_line("", 10), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(control_bytes_and_backslashes_are_escaped),
         cmocka_unit_test(what_does_not_fit_is_cut_and_says_so),
+        cmocka_unit_test(a_line_ends_at_a_space_or_behind_a_word_that_is_too_long),
         cmocka_unit_test(a_slip_finds_the_name_that_was_meant),
     };
 

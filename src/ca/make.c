@@ -75,8 +75,7 @@ static enum fail write_pair(struct ca_work *work)
     if (rc == FAIL_NONE)
         rc = ca_work_add_chain(work);
     if (rc == FAIL_NONE)
-        rc = file_set_commit(&work->files, work->why);
-    work->outcome->was_written = rc == FAIL_NONE;
+        rc = ca_work_commit(work);
     return rc;
 }
 
@@ -149,8 +148,7 @@ static enum fail write_request(struct ca_work *work, const char *path)
     if (rc == FAIL_NONE)
         rc = add_request(work, path);
     if (rc == FAIL_NONE)
-        rc = file_set_commit(&work->files, work->why);
-    work->outcome->was_written = rc == FAIL_NONE;
+        rc = ca_work_commit(work);
     return rc;
 }
 

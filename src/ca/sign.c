@@ -49,8 +49,7 @@ static enum fail write_certificate(struct ca_work *work)
     if (rc == FAIL_NONE)
         rc = ca_work_add_chain(work);
     if (rc == FAIL_NONE)
-        rc = file_set_commit(&work->files, work->why);
-    work->outcome->was_written = rc == FAIL_NONE;
+        rc = ca_work_commit(work);
     return rc;
 }
 

@@ -234,3 +234,11 @@ enum fail ca_work_add_key(struct ca_work *work)
     secret_fini(&passphrase);
     return rc;
 }
+
+enum fail ca_work_commit(struct ca_work *work)
+{
+    enum fail rc = file_set_commit(&work->files, work->why);
+
+    work->outcome->was_written = rc == FAIL_NONE;
+    return rc;
+}

@@ -44,6 +44,9 @@ enum fail ca_work_issue(struct ca_work *work) WARN_UNUSED;
 /* Adds root.crt and, behind it, the certificate with its chain to the files. */
 enum fail ca_work_add_chain(struct ca_work *work) WARN_UNUSED;
 
+/* The last step: the files take their places, and the outcome says so. */
+enum fail ca_work_commit(struct ca_work *work) WARN_UNUSED;
+
 /* Adds the key, with a passphrase where the order has one. */
 enum fail ca_work_add_key(struct ca_work *work) WARN_UNUSED;
 

@@ -198,13 +198,8 @@ static void write_wrapped(struct buf *out, const char *text, size_t column)
     size_t room = HELP_WIDTH - column;
 
     while (*text != '\0') {
-        size_t len = strlen(text);
+        size_t len = text_line(text, room);
 
-        if (len > room)
-            for (len = room; len > 0 && text[len] != ' ';)
-                len--;
-        if (len == 0)
-            len = strcspn(text, " ");
         buf_put_format(out, "%.*s\n", (int)len, text);
         text += len;
         text += strspn(text, " ");

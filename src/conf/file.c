@@ -13,25 +13,31 @@
 #define READ_BYTES ((size_t)16 * 1024)
 #define USER_TEXT  40
 
+enum fail conf_file_read_part(int fd, struct buf *out, ssize_t *n, struct failure *why)
+{
+    size_t   room = buf_room(out) < READ_BYTES ? buf_room(out) : READ_BYTES;
+    uint8_t *at;
+
+    if (room == 0)
+        return fail(why, FAIL_LIMIT, "larger than %zu bytes", out->limit_bytes);
+    if ((at = buf_reserve(out, room)) == NULL)
+        return fail(why, FAIL_MEMORY, "out of memory");
+    *n = read(fd, at, room);
+    if (*n < 0 && errno != EINTR && errno != EAGAIN)
+        return fail_errno(why, errno, "read");
+    if (*n > 0)
+        buf_wrote(out, (size_t)*n);
+    return FAIL_NONE;
+}
+
 static enum fail read_all(int fd, struct buf *out, struct failure *why)
 {
-    for (;;) {
-        size_t   room = buf_room(out) < READ_BYTES ? buf_room(out) : READ_BYTES;
-        uint8_t *at;
-        ssize_t  n;
+    ssize_t   n = -1;
+    enum fail rc = FAIL_NONE;
 
-        if (room == 0)
-            return fail(why, FAIL_LIMIT, "larger than %zu bytes", out->limit_bytes);
-        if ((at = buf_reserve(out, room)) == NULL)
-            return fail(why, FAIL_MEMORY, "out of memory");
-        n = read(fd, at, room);
-        if (n < 0 && errno != EINTR)
-            return fail_errno(why, errno, "read");
-        if (n == 0)
-            return FAIL_NONE;
-        if (n > 0)
-            buf_wrote(out, (size_t)n);
-    }
+    while (rc == FAIL_NONE && n != 0)
+        rc = conf_file_read_part(fd, out, &n, why);
+    return rc;
 }
 
 enum fail conf_file_read(const char *path, struct buf *out, struct failure *why)

@@ -8,10 +8,18 @@
 #include "base/buf.h"
 #include "base/fail.h"
 
+#include <sys/types.h>
+
 /* Appends all of `path` to `out`, whose limit is the largest file that is taken.  Does not
  * wait: what is not a regular file, such as a FIFO, is refused.  `why` does not name the file.
  */
 enum fail conf_file_read(const char *path, struct buf *out, struct failure *why) WARN_UNUSED;
+
+/* One read() of what fits; *n is how much came: 0 at the end, and less where nothing is there
+ * yet.
+ */
+enum fail conf_file_read_part(int fd, struct buf *out, ssize_t *n,
+                              struct failure *why) WARN_UNUSED;
 
 /*
  * Where `why` is "permission denied", its hint becomes whose the file is (or the folder on the

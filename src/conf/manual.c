@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "conf/manual.h"
 
+#include "base/text.h"
 #include "conf/units.h"
 
 #include <inttypes.h>
@@ -24,13 +25,8 @@ static void write_wrapped(struct buf *out, const char *indent, const char *text)
     size_t room = WIDTH - strlen(indent);
 
     while (*text != '\0') {
-        size_t len = strlen(text);
+        size_t len = text_line(text, room);
 
-        if (len > room)
-            for (len = room; len > 0 && text[len] != ' ';)
-                len--;
-        if (len == 0)
-            len = strcspn(text, " ");
         buf_put_format(out, "%s%.*s\n", indent, (int)len, text);
         text += len;
         text += strspn(text, " ");

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "conf/pipe.h"
 
+#include "conf/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define READ_BYTES ((size_t)16 * 1024)
 
 bool conf_pipe_is_input(const char *name)
 {
@@ -36,27 +36,6 @@ static enum fail wait_for_part(int fd, int patience_ms, struct failure *why)
     return fail(why, FAIL_TIMEOUT, "a pipe that nobody wrote to for %d ms", patience_ms);
 }
 
-enum part { PART_SOME, PART_NONE_YET, PART_END };
-
-static enum fail read_part(int fd, struct buf *out, enum part *part, struct failure *why)
-{
-    size_t   room = buf_room(out) < READ_BYTES ? buf_room(out) : READ_BYTES;
-    uint8_t *at;
-    ssize_t  n;
-
-    if (room == 0)
-        return fail(why, FAIL_LIMIT, "larger than %zu bytes", out->limit_bytes);
-    if ((at = buf_reserve(out, room)) == NULL)
-        return fail(why, FAIL_MEMORY, "out of memory");
-    n = read(fd, at, room);
-    if (n < 0 && errno != EINTR && errno != EAGAIN)
-        return fail_errno(why, errno, "read");
-    if (n > 0)
-        buf_wrote(out, (size_t)n);
-    *part = n > 0 ? PART_SOME : n < 0 ? PART_NONE_YET : PART_END;
-    return FAIL_NONE;
-}
-
 /* Standard input may block, and is shared with others: so it stays.  A FIFO that is opened
  * before its writer comes looks as if it had ended, and one that is opened after its writer
  * went never becomes ready again: so it is read first and waited for only then. */
@@ -67,14 +46,14 @@ static enum fail read_all(int fd, int patience_ms, struct buf *out, struct failu
     bool         must_wait = may_block;
 
     for (;;) {
-        enum part part = PART_SOME;
+        ssize_t   n = -1;
         enum fail rc = must_wait ? wait_for_part(fd, patience_ms, why) : FAIL_NONE;
 
         if (rc == FAIL_NONE)
-            rc = read_part(fd, out, &part, why);
-        if (rc != FAIL_NONE || (part == PART_END && (must_wait || out->len > before)))
+            rc = conf_file_read_part(fd, out, &n, why);
+        if (rc != FAIL_NONE || (n == 0 && (must_wait || out->len > before)))
             return rc;
-        must_wait = may_block || part != PART_SOME;
+        must_wait = may_block || n <= 0;
     }
 }
 

@@ -8,10 +8,6 @@
 #include "base/buf.h"
 #include "base/fail.h"
 
-/* A server cuts the names of users and databases behind so many bytes, without a word: who
- * compares a longer one compares another one (NAMEDATALEN, CREATE ROLE). */
-enum { PG_LONGEST_NAME = 63 };
-
 struct startup {
     uint32_t    version;  /* 196608 = 3.0 */
     const char *user;     /* borrowed from the message; never empty after success */

@@ -5,6 +5,7 @@
  */
 #include "proxy/conversation_state.h"
 
+#include "base/name.h"
 #include "pg/startup.h"
 
 #include <stdio.h>

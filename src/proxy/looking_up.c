@@ -5,7 +5,7 @@
  */
 #include "proxy/conversation_state.h"
 
-#include "pg/startup.h"
+#include "base/name.h"
 
 #include <stdlib.h>
 #include <string.h>

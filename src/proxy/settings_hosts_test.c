@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* [[proxy.host]]: what a host takes from its port, and what hosts may not say. */
-#include "proxy/settings.h"
+#include "harness/settings.h"
 
 #include "harness/alloc.h"
-#include "harness/check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FILE_NAME "/etc/pgtls/t.toml"
 #define PORT                                                                                   \
     "[[proxy]]\nname = \"r\"\n[proxy.listener]\nbind_address = \"0.0.0.0:1\"\n"                \
     "server_cert = \"s.crt\"\nserver_key = \"s.key\"\n"
@@ -16,37 +14,6 @@
 #define BACKEND   "[proxy.backend]\naddress = \"127.0.0.1:2\"\n"
 #define HOST(n)   "[[proxy.host]]\nnames = \"" n "\"\n"
 #define OWN(port) "[proxy.host.backend]\naddress = \"127.0.0.1:" port "\"\n"
-
-static struct proxy_settings *load(const char *text, struct conf_problems *problems)
-{
-    return settings_load_text(FILE_NAME, bytes_of_string(text), problems);
-}
-
-static struct proxy_settings *load_good(const char *text)
-{
-    struct conf_problems   problems = { 0 };
-    struct proxy_settings *settings = load(text, &problems);
-
-    if (settings == NULL)
-        print_error("%s\n", problems.items[0].text);
-    assert_non_null(settings);
-    conf_problems_fini(&problems);
-    return settings;
-}
-
-/* Has exactly that one error. */
-static void assert_refused(const char *text, const char *problem)
-{
-    struct conf_problems   problems = { 0 };
-    struct proxy_settings *settings = load(text, &problems);
-
-    assert_null(settings);
-    for (size_t i = 0; i < problems.count && problems.count != 1; i++)
-        print_error("%s\n", problems.items[i].text);
-    assert_int_equal(problems.count, 1);
-    assert_string_equal(problems.items[0].text + strlen(FILE_NAME ":"), problem);
-    conf_problems_fini(&problems);
-}
 
 static void a_host_takes_what_it_does_not_say_from_the_listener(void **state)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "proxy/settings_rows.h"
 
+#include "base/name.h"
+
 static const struct option_choice sent_headers[] = {
     { "off", PROXY_PROTOCOL_OFF, NULL },
     { "v1", PROXY_PROTOCOL_V1, NULL },
@@ -252,7 +254,7 @@ const struct option settings_backend_rows[] = {
       .type = OPTION_STRING,
       .field = AT(auth_query_user),
       .min = 1,
-      .max = 63,
+      .max = PG_LONGEST_NAME,
       .default_text = "none; auth_query needs it",
       .sample = "\"pgtls\"",
       .help = "The role that runs auth_query." },
@@ -269,7 +271,7 @@ const struct option settings_backend_rows[] = {
       .type = OPTION_STRING,
       .field = AT(auth_query_database),
       .min = 1,
-      .max = 63,
+      .max = PG_LONGEST_NAME,
       .default_text = "`\"postgres\"`",
       .sample = "\"postgres\"",
       .help = "The database that auth_query runs in." },

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The settings of TLS: what they become, and what they say about each other. */
-#include "proxy/settings.h"
-
-#include "harness/check.h"
+#include "harness/settings.h"
 
 #include <stdlib.h>
 
-#define FILE_NAME "/etc/pgtls/t.toml"
 #define LISTENER                                                                               \
     "[[proxy]]\nname = \"r\"\n[proxy.listener]\nbind_address = \"127.0.0.1:1\"\n"              \
     "server_cert = \"s.crt\"\nserver_key = \"s.key\"\n"
@@ -14,36 +11,6 @@
 #define BACKEND       "[proxy.backend]\naddress = \"127.0.0.1:2\"\n"
 #define CLEAR_BACKEND BACKEND
 #define TLS_BACKEND   BACKEND "root_ca = \"root.crt\"\n"
-
-static struct proxy_settings *load(const char *text, struct conf_problems *problems)
-{
-    return settings_load_text(FILE_NAME, bytes_of_string(text), problems);
-}
-
-/* The one route of a file that must load, warnings or not. */
-static struct proxy_settings *load_good(const char *text)
-{
-    struct conf_problems   problems = { 0 };
-    struct proxy_settings *settings = load(text, &problems);
-
-    if (settings == NULL)
-        print_error("%s\n", problems.items[0].text);
-    assert_non_null(settings);
-    conf_problems_fini(&problems);
-    return settings;
-}
-
-/* Each has exactly that one problem, which is an error. */
-static void assert_refused(const char *text, const char *problem)
-{
-    struct conf_problems   problems = { 0 };
-    struct proxy_settings *settings = load(text, &problems);
-
-    assert_null(settings);
-    assert_int_equal(problems.count, 1);
-    assert_string_equal(problems.items[0].text + strlen(FILE_NAME ":"), problem);
-    conf_problems_fini(&problems);
-}
 
 static void each_setting_of_the_listener_lands_where_it_belongs(void **state)
 {

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "scram/userlist.h"
 
+#include "base/name.h"
 #include "base/secret.h"
 
 #include <stdlib.h>
 
-/* A name in PostgreSQL has 63 bytes at most. */
-enum { LONGEST_USER = 63 };
-
 struct entry {
-    char                  user[LONGEST_USER + 1];
+    char                  user[PG_LONGEST_NAME + 1];
     unsigned              line;
     struct scram_verifier verifier;
 };
@@ -163,7 +161,7 @@ const struct scram_verifier *userlist_find(const struct userlist *list, const ch
     const struct entry *found;
     size_t              len = strlen(user);
 
-    if (len > LONGEST_USER)
+    if (len > PG_LONGEST_NAME)
         return NULL;
     memcpy(wanted.user, user, len + 1);
     found = bsearch(&wanted, list->entries, list->count, sizeof wanted, compare);

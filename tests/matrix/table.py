@@ -12,7 +12,9 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FILE = os.path.join(HERE, "expected.txt")
-PAGE = os.path.join(HERE, "..", "..", "docs", "matrix.md")
+sys.path.insert(0, os.path.join(HERE, ".."))
+
+import printed
 
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 SERVERS = ("both", "tls-only", "clear-only", "ssl-off")
@@ -156,19 +158,5 @@ def page():
     return "\n".join(parts)
 
 
-def main(words):
-    if words[1:] == ["--write"]:
-        with open(PAGE, "w", encoding="utf-8") as out:
-            out.write(page())
-    elif words[1:] == ["--check"]:
-        with open(PAGE, encoding="utf-8") as text:
-            if text.read() != page():
-                sys.exit("docs/matrix.md is not what tests/matrix/table.py prints: use --write")
-    elif words[1:]:
-        sys.exit(__doc__)
-    else:
-        sys.stdout.write(page())
-
-
 if __name__ == "__main__":
-    main(sys.argv)
+    printed.main(sys.argv, "docs/matrix.md", page(), __doc__)

@@ -11,7 +11,9 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FILE = os.path.join(HERE, "expected.txt")
-PAGE = os.path.join(HERE, "..", "..", "docs", "zoo.md")
+sys.path.insert(0, os.path.join(HERE, ".."))
+
+import printed
 
 LEGS = ("server", "client")
 MODES = ("verify-ca", "verify-full")
@@ -122,19 +124,5 @@ def escaped(text):
     return text.replace("*", "\\*").replace("_", "\\_")
 
 
-def main(words):
-    if words[1:] == ["--write"]:
-        with open(PAGE, "w", encoding="utf-8") as out:
-            out.write(page())
-    elif words[1:] == ["--check"]:
-        with open(PAGE, encoding="utf-8") as text:
-            if text.read() != page():
-                sys.exit("docs/zoo.md is not what tests/zoo/table.py prints: use --write")
-    elif words[1:]:
-        sys.exit(__doc__)
-    else:
-        sys.stdout.write(page())
-
-
 if __name__ == "__main__":
-    main(sys.argv)
+    printed.main(sys.argv, "docs/zoo.md", page(), __doc__)
