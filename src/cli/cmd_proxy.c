@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "conf/pipe.h"
 #include "proxy/server.h"
+#include "tls/key_schedule.h"
 
 #define REPORT_BYTES ((size_t)16 * 1024 * 1024)
 
@@ -90,10 +91,13 @@ static int check(const struct settings_source *source, struct conf_problems *pro
 
 static int serve(const struct settings_source *source, struct conf_problems *problems)
 {
-    struct server *server = server_new(source, problems);
-    int            status = tell_problems(problems);
+    struct server *server;
     struct failure why = { 0 };
+    int            status;
 
+    tls_key_schedule_start(); /* before there is a context that could use it */
+    server = server_new(source, problems);
+    status = tell_problems(problems);
     if (server == NULL)
         return EXIT_FAILED;
     if (server_run(server, &why) != FAIL_NONE) {

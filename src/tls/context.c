@@ -2,6 +2,7 @@
 #include "tls/context.h"
 
 #include "tls/engine_parts.h"
+#include "tls/key_schedule.h"
 #include "tls/parameters.h"
 
 #include <openssl/crypto.h>
@@ -190,7 +191,8 @@ static enum fail new_library(struct tls_context *context, struct failure *why)
     if ((context->aeads = tls_aeads_new()) == NULL)
         return fail(why, FAIL_MEMORY, "out of memory");
     context->wire = tls_wire_method_new();
-    context->library = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
+    context->library = SSL_CTX_new_ex(NULL, tls_key_schedule_properties(),
+                                      is_server ? TLS_server_method() : TLS_client_method());
     if (context->wire == NULL || context->library == NULL || !set_limits(context->library))
         return fail(why, FAIL_TLS, "no TLS context can be made: %s",
                     tls_library_error_text(tls_library_error()));

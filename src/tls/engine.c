@@ -2,6 +2,7 @@
 #include "tls/engine.h"
 
 #include "tls/engine_parts.h"
+#include "tls/key_schedule.h"
 #include "tls/record_layer.h"
 #include "tls/record_own.h"
 #include "x509/certificate.h"
@@ -284,7 +285,9 @@ static enum tls_verdict step(struct tls_engine *engine)
     int rc;
 
     tls_handover_listen(engine);
+    tls_key_schedule_tell(engine);
     rc = SSL_do_handshake(engine->ssl);
+    tls_key_schedule_tell(NULL);
     if (rc == 1)
         return finish_handshake(engine);
     if (SSL_get_error(engine->ssl, rc) == SSL_ERROR_WANT_READ)

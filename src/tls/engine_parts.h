@@ -18,7 +18,7 @@
 
 struct tls_record_layer;
 
-/* What the key log has told of the traffic secrets: how long they are, and how much had been
+/* What was told of the traffic secrets: how long they are, and how much had been
  * written when the client's came into being. */
 struct tls_handover {
     size_t  mark;
@@ -106,11 +106,13 @@ BIO_METHOD *tls_wire_method_new(void);
 /* hello.c: the callback of every server's SSL_CTX. */
 int tls_hello_received(SSL *ssl, int *alert, void *unused);
 
-/* handover.c: the callback of an SSL_CTX while an engine needs it, which is to be said before
- * each step of a handshake and at each of its states; goes on with records of our own if
- * nothing speaks against it, without engine->ssl; what the peer lets us put in a record (RFC
- * 6066 4). */
-void   tls_handover_secret(const SSL *ssl, const char *line);
+/* handover.c: a traffic secret of the handshake that goes on; a line of the key log, where the
+ * callback of an SSL_CTX is there while an engine needs it, which is to be said before each
+ * step of a handshake and at each of its states; goes on with records of our own if nothing
+ * speaks against it, without engine->ssl; what the peer lets us put in a record (RFC 6066 4).
+ */
+void   tls_handover_secret(struct tls_engine *engine, bool of_client, struct bytes secret);
+void   tls_handover_line(const SSL *ssl, const char *line);
 void   tls_handover_listen(struct tls_engine *engine);
 void   tls_handover_passes(struct tls_engine *engine, OSSL_HANDSHAKE_STATE state);
 bool   tls_handover(struct tls_engine *engine);

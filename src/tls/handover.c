@@ -2,10 +2,12 @@
 /*
  * From OpenSSL's handshake to records of our own.
  *
- * OpenSSL tells the traffic secrets to the callback of its key log, and nobody else.  Any
- * doubt leaves the connection with the SSL object, where it works too.
+ * The traffic secrets come from where they are derived (key_schedule.h), or, where OpenSSL does
+ * that by itself, from the callback of its key log: it tells nobody else.  Any doubt leaves the
+ * connection with the SSL object, where it works too.
  */
 #include "tls/engine_parts.h"
+#include "tls/key_schedule.h"
 #include "tls/record_layer.h"
 
 #include <openssl/crypto.h>
@@ -20,7 +22,7 @@ static int hex_digit(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* The bytes of `hex`, straight to where they stay; 0 where it is not hex or too long. */
+/* The bytes of `hex`; 0 where it is not hex or too long. */
 static size_t read_secret(uint8_t *to, const char *hex)
 {
     size_t n = 0;
@@ -47,42 +49,51 @@ static const char *secret_of(const char *line, const char *label)
     return line != NULL ? line + 1 : NULL;
 }
 
-void tls_handover_secret(const SSL *ssl, const char *line)
+void tls_handover_secret(struct tls_engine *engine, bool of_client, struct bytes secret)
 {
-    struct tls_engine *engine = engine_of(ssl);
-    bool               is_client = engine_role(engine) == TLS_CLIENT;
-    const char        *of_client = secret_of(line, "CLIENT_TRAFFIC_SECRET_0");
-    const char        *of_server = secret_of(line, "SERVER_TRAFFIC_SECRET_0");
-    const char        *secret = of_client != NULL ? of_client : of_server;
-    bool               is_ours = (of_client != NULL) == is_client;
+    bool                is_ours = of_client == (engine_role(engine) == TLS_CLIENT);
+    struct tls_traffic *traffic = is_ours ? &engine->session.write : &engine->session.read;
+    uint8_t            *told = is_ours ? &engine->handover.written : &engine->handover.read;
 
-    if (secret == NULL)
+    if (secret.len > sizeof traffic->secret)
         return;
-    if (is_ours)
-        engine->handover.written = (uint8_t)read_secret(engine->session.write.secret, secret);
-    else
-        engine->handover.read = (uint8_t)read_secret(engine->session.read.secret, secret);
-    if (of_client != NULL && engine->out != NULL) {
+    memcpy(traffic->secret, secret.p, secret.len);
+    *told = (uint8_t)secret.len;
+    if (of_client && engine->out != NULL) {
         engine->handover.mark = engine->out->len;
         engine->handover.marked = true;
     }
 }
 
+void tls_handover_line(const SSL *ssl, const char *line)
+{
+    const char *of_client = secret_of(line, "CLIENT_TRAFFIC_SECRET_0");
+    const char *of_server = secret_of(line, "SERVER_TRAFFIC_SECRET_0");
+    uint8_t     secret[TLS_LONGEST_SECRET];
+    size_t      len;
+
+    if (of_client == NULL && of_server == NULL)
+        return;
+    len = read_secret(secret, of_client != NULL ? of_client : of_server);
+    tls_handover_secret(engine_of(ssl), of_client != NULL, bytes_of(secret, len));
+    OPENSSL_cleanse(secret, sizeof secret);
+}
+
 /*
  * For the callback OpenSSL puts every secret into hex, digit by digit, five of them a
- * handshake: a tenth of what a handshake costs.  So it is there only from EncryptedExtensions
- * on, where the secrets of the handshake itself are past.  The SSL_CTX is the worker's: its
- * engines take turns.
+ * handshake: a tenth of what a handshake costs.  So it is there only where nobody else tells
+ * them, and from EncryptedExtensions on, where the secrets of the handshake itself are past.
+ * The SSL_CTX is the worker's: its engines take turns.
  */
 void tls_handover_listen(struct tls_engine *engine)
 {
     SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(engine->ssl),
-                                engine->handover.listening ? tls_handover_secret : NULL);
+                                engine->handover.listening ? tls_handover_line : NULL);
 }
 
 void tls_handover_passes(struct tls_engine *engine, OSSL_HANDSHAKE_STATE state)
 {
-    if (engine->handover.listening ||
+    if (engine->handover.listening || tls_key_schedule_properties() != NULL ||
         (state != TLS_ST_SW_ENCRYPTED_EXTENSIONS && state != TLS_ST_CR_ENCRYPTED_EXTENSIONS) ||
         engine_policy(engine)->record_layer == TLS_RECORDS_LIBRARY)
         return;

@@ -4,6 +4,7 @@
  * an OpenSSL that hears what we say next, so a sequence number that is one off is seen.
  */
 #include "tls/engine_parts.h"
+#include "tls/key_schedule.h"
 #include "tls/tickets.h"
 
 #include "harness/check.h"
@@ -230,7 +231,7 @@ static void after_every_kind_of_handshake_both_hear_each_other(void **state)
 
 static void secret_line(struct tls_engine *engine, const char *line)
 {
-    tls_handover_secret(engine->ssl, line);
+    tls_handover_line(engine->ssl, line);
 }
 
 static void only_the_two_secrets_are_taken_from_the_key_log(void **state)
@@ -275,5 +276,8 @@ int main(void)
         cmocka_unit_test(only_the_two_secrets_are_taken_from_the_key_log),
     };
 
+    /* the secrets from OpenSSL's key log, then from derivations of our own */
+    if (cmocka_run_group_tests(tests, make_pki, remove_pki) != 0 || !tls_key_schedule_start())
+        return 1;
     return cmocka_run_group_tests(tests, make_pki, remove_pki);
 }

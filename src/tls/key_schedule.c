@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "tls/key_schedule.h"
+
+#include "crypto/hkdf.h"
+#include "tls/engine_parts.h"
+
+#include <openssl/core_dispatch.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+#include <openssl/provider.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME       "pgtls"
+#define PROPERTIES "?provider=" NAME
+
+static const char                      *properties;
+static _Thread_local struct tls_engine *listener;
+
+/* ---- what is asked for ---- */
+
+/* libssl gives all of it with each derivation. */
+struct wish {
+    int            mode;
+    enum hkdf_hash hash;
+    struct bytes   key, salt, prefix, label, data;
+};
+
+/* As the provider that libssl has its hashes of calls them. */
+static const struct {
+    const char    *name;
+    enum hkdf_hash hash;
+} hash_names[] = {
+    { "SHA2-256", HKDF_SHA256 },
+    { "SHA256", HKDF_SHA256 },
+    { "SHA2-384", HKDF_SHA384 },
+    { "SHA384", HKDF_SHA384 },
+};
+
+static bool read_hash(enum hkdf_hash *to, const OSSL_PARAM *param)
+{
+    struct bytes name = bytes_of(param->data, param->data_size);
+
+    if (param->data_type != OSSL_PARAM_UTF8_STRING)
+        return false;
+    for (size_t i = 0; i < sizeof hash_names / sizeof hash_names[0]; i++) {
+        if (!bytes_equal(name, bytes_of_string(hash_names[i].name)))
+            continue;
+        *to = hash_names[i].hash;
+        return true;
+    }
+    return false;
+}
+
+static bool read_wish(struct wish *wish, const OSSL_PARAM *params)
+{
+    const struct {
+        const char   *name;
+        struct bytes *to;
+    } strings[] = {
+        { OSSL_KDF_PARAM_KEY, &wish->key },       { OSSL_KDF_PARAM_SALT, &wish->salt },
+        { OSSL_KDF_PARAM_PREFIX, &wish->prefix }, { OSSL_KDF_PARAM_LABEL, &wish->label },
+        { OSSL_KDF_PARAM_DATA, &wish->data },
+    };
+    bool has_hash = false;
+
+    *wish = (struct wish){ .mode = -1 };
+    for (; params != NULL && params->key != NULL; params++) {
+        if (strcmp(params->key, OSSL_KDF_PARAM_MODE) == 0)
+            OSSL_PARAM_get_int(params, &wish->mode);
+        else if (strcmp(params->key, OSSL_KDF_PARAM_DIGEST) == 0)
+            has_hash = read_hash(&wish->hash, params);
+        for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
+            if (strcmp(params->key, strings[i].name) == 0 && params->data != NULL)
+                *strings[i].to = bytes_of(params->data, params->data_size);
+        }
+    }
+    return has_hash;
+}
+
+/* ---- RFC 8446 7.1 ---- */
+
+#define LONGEST_INFO (2u + 1 + 255 + 1 + 255) /* struct HkdfLabel */
+
+static uint8_t *put(uint8_t *to, struct bytes b)
+{
+    if (b.len > 0)
+        memcpy(to, b.p, b.len);
+    return to + b.len;
+}
+
+/* HKDF-Expand-Label(secret, label, context, len) */
+static bool expand_label(const struct wish *wish, struct bytes secret, struct bytes context,
+                         uint8_t *out, size_t len)
+{
+    uint8_t info[LONGEST_INFO], *at = info;
+    size_t  label_len = wish->prefix.len + wish->label.len;
+
+    if (len > UINT16_MAX || label_len > UINT8_MAX || context.len > UINT8_MAX)
+        return false;
+    *at++ = (uint8_t)(len >> 8);
+    *at++ = (uint8_t)len;
+    *at++ = (uint8_t)label_len;
+    at = put(at, wish->prefix);
+    at = put(at, wish->label);
+    *at++ = (uint8_t)context.len;
+    at = put(at, context);
+    return hkdf_expand(wish->hash, secret, bytes_of(info, (size_t)(at - info)), out, len);
+}
+
+/*
+ * A step down the left side of the picture: Derive-Secret(before, "derived", ""), from which
+ * HKDF-Extract makes the next secret with the keying material that came in; at the top there is
+ * no secret before, and where nothing came in, "a string of Hash.length bytes set to zeros"
+ * stands for it.
+ */
+static bool extract(const struct wish *wish, uint8_t *out, size_t len)
+{
+    static const uint8_t zeros[HKDF_LONGEST_HASH];
+    size_t               hash_bytes = hkdf_hash_bytes(wish->hash);
+    struct bytes         in = wish->key.len > 0 ? wish->key : bytes_of(zeros, hash_bytes);
+    uint8_t              nothing[HKDF_LONGEST_HASH], derived[HKDF_LONGEST_HASH];
+    struct bytes         salt = { NULL, 0 };
+
+    if (len != hash_bytes)
+        return false;
+    if (wish->salt.len > 0) {
+        hkdf_hash_of_nothing(wish->hash, nothing);
+        if (!expand_label(wish, wish->salt, bytes_of(nothing, hash_bytes), derived, hash_bytes))
+            return false;
+        salt = bytes_of(derived, hash_bytes);
+    }
+    hkdf_extract(wish->hash, salt, in, out);
+    OPENSSL_cleanse(derived, sizeof derived);
+    return true;
+}
+
+static void tell(struct bytes label, struct bytes secret)
+{
+    if (listener == NULL)
+        return;
+    if (bytes_equal(label, bytes_of_string("c ap traffic")))
+        tls_handover_secret(listener, true, secret);
+    else if (bytes_equal(label, bytes_of_string("s ap traffic")))
+        tls_handover_secret(listener, false, secret);
+}
+
+/* ---- the provider ---- */
+
+/* What OpenSSL holds for a derivation; nothing stays from one to the next. */
+static void *on_new(void *provider)
+{
+    return provider;
+}
+
+static void on_free(void *context)
+{
+}
+
+static int on_derive(void *context, unsigned char *out, size_t len, const OSSL_PARAM params[])
+{
+    struct wish wish;
+
+    if (!read_wish(&wish, params))
+        return 0;
+    if (wish.mode == EVP_KDF_HKDF_MODE_EXTRACT_ONLY)
+        return extract(&wish, out, len);
+    if (wish.mode != EVP_KDF_HKDF_MODE_EXPAND_ONLY || wish.key.len == 0 ||
+        !expand_label(&wish, wish.key, wish.data, out, len))
+        return 0;
+    tell(wish.label, bytes_of(out, len));
+    return 1;
+}
+
+static const OSSL_ALGORITHM *on_query(void *provider, int operation, int *no_cache)
+{
+#define FUNCTION(number, function)                                                             \
+    {                                                                                          \
+        number, (void (*)(void))(function)                                                     \
+    }
+    static const OSSL_DISPATCH kdf[] = {
+        FUNCTION(OSSL_FUNC_KDF_NEWCTX, on_new),
+        FUNCTION(OSSL_FUNC_KDF_FREECTX, on_free),
+        FUNCTION(OSSL_FUNC_KDF_RESET, on_free),
+        FUNCTION(OSSL_FUNC_KDF_DERIVE, on_derive),
+        { 0, NULL },
+    };
+    static const OSSL_ALGORITHM kdfs[] = {
+        { OSSL_KDF_NAME_TLS1_3_KDF, "provider=" NAME, kdf, NULL },
+        { NULL, NULL, NULL, NULL },
+    };
+
+    *no_cache = 0;
+    return operation == OSSL_OP_KDF ? kdfs : NULL;
+}
+
+static int on_start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
+                    const OSSL_DISPATCH **out, void **provider)
+{
+    static const OSSL_DISPATCH functions[] = {
+        FUNCTION(OSSL_FUNC_PROVIDER_QUERY_OPERATION, on_query),
+        { 0, NULL },
+    };
+
+    *out = functions;
+    *provider = (void *)(uintptr_t)handle;
+    return 1;
+}
+
+/* ---- starting ---- */
+
+/* Whether these properties bring the derivations of that provider. */
+static bool are_of(const char *wanted, const char *query)
+{
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_3_KDF, query);
+    bool     result =
+        kdf != NULL && strcmp(OSSL_PROVIDER_get0_name(EVP_KDF_get0_provider(kdf)), wanted) == 0;
+
+    EVP_KDF_free(kdf);
+    return result;
+}
+
+bool tls_key_schedule_start(void)
+{
+    if (properties == NULL && are_of("default", NULL) &&
+        OSSL_PROVIDER_add_builtin(NULL, NAME, on_start) == 1 &&
+        OSSL_PROVIDER_try_load(NULL, NAME, 1) != NULL && are_of(NAME, PROPERTIES))
+        properties = PROPERTIES;
+    ERR_clear_error();
+    return properties != NULL;
+}
+
+const char *tls_key_schedule_properties(void)
+{
+    return properties;
+}
+
+void tls_key_schedule_tell(struct tls_engine *engine)
+{
+    listener = engine;
+}
