@@ -80,8 +80,7 @@ static void set_options(SSL_CTX *library)
     /* openssl.cnf may have set these: a truncation must be seen, and kTLS wants a socket */
     SSL_CTX_clear_options(library, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_ENABLE_KTLS |
                                        SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
-    SSL_CTX_set_mode(library, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                  SSL_MODE_NO_AUTO_CHAIN);
+    SSL_CTX_set_mode(library, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_read_ahead(library, 0); /* what follows the handshake stays the caller's */
     SSL_CTX_set_session_cache_mode(library, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_info_callback(library, on_info);

@@ -254,6 +254,12 @@ static enum tls_verdict cannot_hand_over(struct tls_engine *engine)
     return tls_engine_fail(engine);
 }
 
+/* In a handshake each record would allocate and wipe its buffer anew: 100 KB in all. */
+static void stay_with_library(SSL *ssl)
+{
+    SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+}
+
 static enum tls_verdict finish_handshake(struct tls_engine *engine)
 {
     if (keep_chain(engine) != FAIL_NONE || tls_facts_collect(engine) != FAIL_NONE ||
@@ -261,8 +267,11 @@ static enum tls_verdict finish_handshake(struct tls_engine *engine)
         return tls_engine_fail(engine);
     forget_names(engine);
     forget_chains(engine);
-    if (!tls_handover(engine) && engine_policy(engine)->record_layer == TLS_RECORDS_OWN)
-        return cannot_hand_over(engine);
+    if (!tls_handover(engine)) {
+        if (engine_policy(engine)->record_layer == TLS_RECORDS_OWN)
+            return cannot_hand_over(engine);
+        stay_with_library(engine->ssl);
+    }
     free(engine->failure);
     engine->failure = NULL;
     engine->facts.record_layer = engine->records->name;
