@@ -99,6 +99,10 @@ static bool look_up(struct conversation *c)
             walk_found(&a->walk, &address, 1);
         return false;
     }
+    if (address_from_numeric(&address, c->target->host, c->target->port)) {
+        walk_found(&a->walk, &address, 1); /* and no turn of the loop goes by for the answer */
+        return false;
+    }
     a->resolving = true;
     a->request.resolved = on_resolved;
     resolver_start(c->rw->worker->resolver, &a->request, c->target->host, c->target->port);
