@@ -229,6 +229,10 @@ void stream_receive_stop(struct stream *stream);
 void stream_send(struct stream *stream, struct bytes data);
 bool stream_is_sending(const struct stream *stream);
 
+/* The same for the last bytes: stream_shutdown() follows at once when they are sent, and the
+ * end of file goes with them where it can. */
+void stream_send_last(struct stream *stream, struct bytes data);
+
 /* Sends the end of file (FIN); only while nothing is being sent. */
 void stream_shutdown(struct stream *stream);
 

@@ -118,6 +118,7 @@ enum stream_flag {
     STREAM_BY_EPOLL = 1 << 13,     /* io_uring: epoll moves its bytes, as the kernel has keys */
     STREAM_KERNEL_SENDS = 1 << 14, /* `sending` is frames */
     STREAM_KERNEL_RECEIVES = 1 << 15,
+    STREAM_LAST = 1 << 16, /* what is sent now has the end of file behind it */
 };
 
 #define STREAM_DONE                                                                            \

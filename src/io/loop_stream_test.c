@@ -92,6 +92,15 @@ static void no_more_is_received_than_asked_for(struct rig *rig)
     rig_close(rig, &a, &b);
 }
 
+static uint8_t *big_data(void)
+{
+    uint8_t *data = malloc(BIG);
+
+    for (size_t i = 0; i < BIG; i++)
+        data[i] = (uint8_t)(i * 7 + (i >> 12));
+    return data;
+}
+
 static void the_end_is_told_after_the_last_byte(struct rig *rig)
 {
     struct end a, b;
@@ -107,6 +116,31 @@ static void the_end_is_told_after_the_last_byte(struct rig *rig)
     assert_int_equal(b.receive_error, 0);
     assert_buf_is(&b.got, BYTES("last words"));
     rig_close(rig, &a, &b);
+}
+
+static void the_last_bytes_are_followed_by_the_end(struct rig *rig)
+{
+    struct end a, b;
+    uint8_t   *data = big_data();
+
+    for (size_t len = 10; len <= BIG; len *= BIG / 10) {
+        rig_pair(rig, &a, &b);
+        stream_send_last(&a.stream, bytes_of(data, len));
+        rig_pass(rig, 20000);
+        b.keeps_asking = true;
+        end_ask(&b, 0);
+        until(rig, a.sent == 1);
+        stream_shutdown(&a.stream);
+        until(rig, b.got_end);
+        assert_int_equal(b.receive_error, 0);
+        assert_buf_is(&b.got, bytes_of(data, len));
+        end_send(&b, BYTES("still here"));
+        a.keeps_asking = true;
+        end_ask(&a, 0);
+        until(rig, a.got.len == 10 && b.sent == 1);
+        rig_close(rig, &a, &b);
+    }
+    free(data);
 }
 
 static void a_connection_that_is_half_closed_goes_on_the_other_way(struct rig *rig)
@@ -234,15 +268,6 @@ static void sending_nothing_completes(struct rig *rig)
     until(rig, a.sent == 1);
     assert_int_equal(a.send_error, 0);
     rig_close(rig, &a, &b);
-}
-
-static uint8_t *big_data(void)
-{
-    uint8_t *data = malloc(BIG);
-
-    for (size_t i = 0; i < BIG; i++)
-        data[i] = (uint8_t)(i * 7 + (i >> 12));
-    return data;
 }
 
 static void more_than_the_buffers_hold_waits_for_a_slow_reader(struct rig *rig)
@@ -418,6 +443,7 @@ static const struct rig_test tests[] = {
     RIG_TEST(nothing_is_received_before_it_is_asked_for),
     RIG_TEST(no_more_is_received_than_asked_for),
     RIG_TEST(the_end_is_told_after_the_last_byte),
+    RIG_TEST(the_last_bytes_are_followed_by_the_end),
     RIG_TEST(a_connection_that_is_half_closed_goes_on_the_other_way),
     RIG_TEST(an_abort_resets_the_peer),
     RIG_TEST(a_reset_is_told_to_whoever_asks_later),

@@ -87,9 +87,11 @@ static void submit_send(struct loop_uring *uring, struct stream *stream)
 {
     struct io_uring_sqe *sqe = prepare(uring, stream, SEND);
 
-    /* MSG_WAITALL: the kernel goes on by itself after a part, as soon as there is room */
+    /* MSG_WAITALL: the kernel goes on by itself after a part, as soon as there is room;
+     * MSG_MORE: the last segment is not sent before its FIN is there */
     io_uring_prep_send(sqe, stream->fd, stream->sending.p, stream->sending.len,
-                       MSG_NOSIGNAL | MSG_WAITALL);
+                       MSG_NOSIGNAL | MSG_WAITALL |
+                           (stream->flags & STREAM_LAST ? MSG_MORE : 0));
     io_uring_sqe_set_data64(sqe, (uintptr_t)stream | URING_SENT);
 }
 
@@ -277,10 +279,12 @@ static void sent(struct stream *stream, int result)
 /* From here on it waits: the ring gives up on a socket that must not. */
 static void connected(struct stream *stream, int result)
 {
-    int error = result < 0 ? -result : stream_socket_connect_error(stream->fd);
+    int error = result < 0 ? -result : 0;
 
     if (stream->flags & STREAM_CLOSING)
         return;
+    if (result > 0 && (result & (POLLERR | POLLHUP)))
+        error = stream_socket_connect_error(stream->fd);
     if (error == 0 && fcntl(stream->fd, F_SETFL, 0) != 0)
         error = errno;
     stream_connected(stream, error);

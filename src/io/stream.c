@@ -100,6 +100,12 @@ void stream_send(struct stream *stream, struct bytes data)
         ops_of(stream)->send(stream);
 }
 
+void stream_send_last(struct stream *stream, struct bytes data)
+{
+    stream->flags |= STREAM_LAST;
+    stream_send(stream, data);
+}
+
 bool stream_is_sending(const struct stream *stream)
 {
     return (stream->flags & STREAM_SENDING) != 0;

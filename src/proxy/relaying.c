@@ -78,12 +78,12 @@ void relaying_from_server(struct conversation *c, struct bytes data)
 /* ---- ends ---- */
 
 /*
- * Passes an end on once all that came before it is on its way, as what it was:
- * a close_notify as one, a truncation as a truncation (WIRE T24).
+ * Passes an end on behind all that came before it, as what it was: a close_notify as one, a
+ * truncation as a truncation (WIRE T24).  What is sent last goes together with it.
  */
 static void pass_end_on(struct pipe *pipe, const struct pump *source, struct pump *sink)
 {
-    if (pipe->state != PIPE_FLUSHING || !pump_is_drained(sink))
+    if (pipe->state != PIPE_FLUSHING || stream_is_sending(&sink->stream))
         return;
     pipe_move(pipe, PIPE_FINISHED);
     pump_finish(sink, source->leg.end == LEG_ENDED);
@@ -114,7 +114,6 @@ void relaying_client_ended(struct conversation *c)
         conversation_end(c, END_CLIENT_LOST, false);
         return;
     }
-    pump_flush(&c->backend);
     pipe_move(&c->relay.to_server, PIPE_FLUSHING);
     pass_ends_on(c);
 }
@@ -134,7 +133,6 @@ void relaying_server_ended(struct conversation *c)
         return;
     }
     loop_timer_start(c->rw->worker->loop, &c->timer, HALF_CLOSED_US);
-    pump_flush(&c->client);
     pipe_move(&c->relay.to_client, PIPE_FLUSHING);
     pass_ends_on(c);
 }

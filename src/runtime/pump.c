@@ -265,7 +265,10 @@ void pump_flush(struct pump *pump)
     bytes = buf_bytes(&pump->waiting);
     pump->sent_bytes += bytes.len;
     pump->sending = buffers_lend(&pump->waiting);
-    stream_send(&pump->stream, bytes);
+    if (pump->finishing)
+        stream_send_last(&pump->stream, bytes);
+    else
+        stream_send(&pump->stream, bytes);
 }
 
 static void on_sent(struct stream *stream, int error)
@@ -296,11 +299,12 @@ void pump_finish(struct pump *pump, bool clean)
     if (clean)
         leg_finish(&pump->leg, pump_out(pump));
     pump->leg.said_end = true;
+    pump->finishing = true; /* before the flush: the last bytes take the FIN along */
     pump_flush(pump);
-    if (pump_is_drained(pump) && !pump->broken)
-        stream_shutdown(&pump->stream);
-    else
-        pump->finishing = true;
+    if (!pump_is_drained(pump) || pump->broken)
+        return;
+    pump->finishing = false;
+    stream_shutdown(&pump->stream);
 }
 
 void pump_discard(struct pump *pump)
