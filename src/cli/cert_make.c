@@ -192,12 +192,21 @@ static void name_authority(char *out, size_t size, const char *kind,
     out[at] = '\0';
 }
 
-/* An authority in a folder that has none: signed by that of `ca`, or by itself. */
+/* An authority in a folder that has none: signed by that of `ca`, or by itself.  The passphrase
+ * of authorities that is given is that of the new one too. */
 static int found_authority(const char *word, const struct cert_arguments *a, const char *out,
                            const char *ca)
 {
-    struct cert_arguments authority = { .out = out, .ca = ca, .force = a->force };
-    char                  file[CA_PATH], subject[LONGEST_AUTHORITY];
+    struct cert_arguments authority = {
+        .out = out,
+        .ca = ca,
+        .force = a->force,
+        .passphrase_file = a->ca_passphrase_file,
+        .passphrase_command = a->ca_passphrase_command,
+        .ca_passphrase_file = a->ca_passphrase_file,
+        .ca_passphrase_command = a->ca_passphrase_command,
+    };
+    char file[CA_PATH], subject[LONGEST_AUTHORITY];
 
     snprintf(file, sizeof file, "%s/ca.crt", out);
     if (access(file, F_OK) == 0)

@@ -49,7 +49,8 @@ static const struct cert_option ca =
 static const struct cert_option new_root = TEXT(
     "--new-root", "DIR", new_root,
     "make a root authority there first, if there is none; and where --ca is another folder "
-    "without one, an intermediate authority below that root");
+    "without one, an intermediate authority below that root; their keys are encrypted where a "
+    "passphrase of the authority is given");
 static const struct cert_option subject = TEXT(
     "--subject", "NAME", subject, "who it is for: \"CN=Example Root,O=Example\" (RFC 2253)");
 static const struct cert_option user =

@@ -16,6 +16,8 @@
 #define LONGEST_DNS     253u /* RFC 1035 2.3.4, without the final dot */
 #define LONGEST_LABEL   63u
 
+#define MUST_BE_ESCAPED "+\"<>;" /* RFC 2253 2.4: or they would mean something */
+
 /* ---- subjects ---- */
 
 X509_NAME *subject_empty(struct failure *why)
@@ -74,13 +76,35 @@ X509_NAME *subject_of_common_name(const char *text, struct failure *why)
     return name;
 }
 
+static int hex_digit(char c)
+{
+    const char *digits = "0123456789abcdef";
+    const char *at = c != '\0' ? strchr(digits, tolower((unsigned char)c)) : NULL;
+
+    return at != NULL ? (int)(at - digits) : -1;
+}
+
+/* What stands behind a backslash: "\C3" is a byte, anything else stands for itself.  A NUL,
+ * which would end the text, becomes another of the control characters, none of which is taken.
+ */
+static const char *take_escaped(const char *from, char **to)
+{
+    int  high = hex_digit(from[0]);
+    int  low = high >= 0 ? hex_digit(from[1]) : -1;
+    char byte = low >= 0 ? (char)(high * 16 + low) : from[0];
+
+    *(*to)++ = byte != '\0' ? byte : '\x01';
+    return from + (low >= 0 ? 2 : 1);
+}
+
 /* Copies up to an end of `ends` that no backslash stands before; returns what is left. */
 static const char *take(const char *from, char *to, const char *ends)
 {
     while (*from != '\0' && strchr(ends, *from) == NULL) {
         if (*from == '\\' && from[1] != '\0')
-            from++;
-        *to++ = *from++;
+            from = take_escaped(from + 1, &to);
+        else
+            *to++ = *from++;
     }
     *to = '\0';
     return from;
@@ -103,7 +127,11 @@ static enum fail parse_one(X509_NAME *to, const char **text, struct failure *why
         fail_hint(why, "CN, O, OU, C, ST, L and DC are among those that are");
         return fail(why, FAIL_CONFIG, "subject: \"%s\" is not known", shown);
     }
-    at = take(at + 1, value, ",");
+    at = take(at + 1, value, "," MUST_BE_ESCAPED);
+    if (*at != ',' && *at != '\0') {
+        fail_hint(why, "as \"\\%c\"; one value for each key, and without quotes", *at);
+        return fail(why, FAIL_CONFIG, "subject: '%c' needs a backslash", *at);
+    }
     *text = *at == ',' ? at + 1 : at;
     if (*at == ',' && at[1] == '\0')
         return fail(why, FAIL_CONFIG, "subject: it ends with a comma");

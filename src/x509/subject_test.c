@@ -29,6 +29,16 @@ static void subjects_are_read_as_they_are_printed(void **state)
     assert_subject("commonName=a", "CN=a");
 }
 
+static void a_backslash_takes_meaning_away_or_makes_a_byte(void **state)
+{
+    assert_subject("CN=G\\C3\\bcnther", "CN=G\\xc3\\xbcnther");
+    assert_subject("CN=a\\+b\\\"c\\;d", "CN=a\\x5c+b\\x5c\"c\\x5c;d");
+    assert_subject("CN=\\g\\2c", "CN=g\\x5c,");
+    assert_subject("CN=a\\4", "CN=a4");
+    assert_subject("CN=a\\00b", "CN is empty or has control characters");
+    assert_subject("CN=a\\0Ab", "CN is empty or has control characters");
+}
+
 static void the_first_is_encoded_last(void **state)
 {
     struct X509_name_st *name = subject_parse("CN=a,O=b", NULL);
@@ -48,6 +58,9 @@ static void what_is_no_subject_says_why(void **state)
     assert_subject("nonsense=a", "subject: \"nonsense\" is not known");
     assert_subject("CN=", "CN is empty or has control characters");
     assert_subject("CN=a\x01", "CN is empty or has control characters");
+    assert_subject("CN=a+OU=b", "subject: '+' needs a backslash");
+    assert_subject("CN=\"a, b\"", "subject: '\"' needs a backslash");
+    assert_subject("O=a;CN=b", "subject: ';' needs a backslash");
     assert_subject("C=Germany", "C cannot be \"Germany\"");
     assert_subject("CN=\xff\xfe", "CN cannot be \"\\xff\\xfe\"");
 }
@@ -55,7 +68,7 @@ static void what_is_no_subject_says_why(void **state)
 /* No end of the text is read past, whatever it is cut after. */
 static void a_subject_may_be_cut_anywhere(void **state)
 {
-    static const char text[] = "CN=a\\,b,O=\\\\c,C=DE";
+    static const char text[] = "CN=a\\,b,O=\\\\c\\C3\\A4,C=DE";
 
     for (size_t cut = 0; cut < sizeof text; cut++) {
         char          *copy = strndup(text, cut); /* exact, for AddressSanitizer */
@@ -134,6 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(subjects_are_read_as_they_are_printed),
+        cmocka_unit_test(a_backslash_takes_meaning_away_or_makes_a_byte),
         cmocka_unit_test(the_first_is_encoded_last),
         cmocka_unit_test(what_is_no_subject_says_why),
         cmocka_unit_test(a_subject_may_be_cut_anywhere),

@@ -147,6 +147,20 @@ def test_an_authority_s_key_with_a_passphrase(folder):
     cert.good("crl", "--ca", f"{folder}/int", "--ca-passphrase-command", "echo inner")
 
 
+def test_new_authorities_take_the_passphrase_that_is_given(folder):
+    file = secret(folder, "open sesame\n")
+    make = ["server", "--new-root", f"{folder}/root", "--ca", f"{folder}/int", "--name", "a.b",
+            "--out"]
+    cert.good(*make, f"{folder}/db", "--ca-passphrase-file", file)
+    for one in ("root", "int"):
+        with open(f"{folder}/{one}/ca.key", encoding="ascii") as text:
+            assert "BEGIN ENCRYPTED PRIVATE KEY" in text.read()
+        cert.openssl("pkey", "-in", f"{folder}/{one}/ca.key", "-passin", "pass:open sesame",
+                     "-noout")
+    cert.refused("there is no terminal", *make, f"{folder}/db2", start_new_session=True)
+    cert.good(*make, f"{folder}/db2", "--ca-passphrase-command", f"cat {file}")
+
+
 def on_terminal(words, *answers):
     """Runs it on a terminal of its own and answers each prompt; (exit code, what was shown)."""
     pid, terminal = pty.fork()
@@ -281,6 +295,19 @@ certificate=$dir/ca.crt\nprivate_key=$dir/ca.key\ncrlnumber=$dir/crlnumber\nseri
 new_certs_dir=$dir\ndefault_md=sha256\ndefault_crl_days=7\npolicy=p\nrand_serial=yes
 default_days=5\n[p]\ncommonName=supplied\n""")
     return cert.openssl("ca", "-config", ca.path("ca.cnf"), "-batch", *words)
+
+
+def test_openssl_ca_reads_the_books_whatever_the_names_are(ca):
+    odd = ['G\u00fcnther/\u00d6l, "x"', "a\\b/CN=root", "tab or not", "=", "a" * 64]
+    for number, user in enumerate(odd):
+        cert.good("client", "--ca", ca.path("int"), "--user", user, "--out", ca.path(str(number)))
+        path = ca.path(str(number), "client.crt")
+        cert.good("verify", "--cert", path, "--purpose", "client", "--name", user)
+        openssl_ca(ca, "-revoke", path)
+    cert.good("crl", "--ca", ca.path("int"))
+    openssl_ca(ca, "-gencrl", "-out", ca.path("theirs.crl"))
+    assert set(revoked(ca.path("theirs.crl"))) == set(revoked(ca.path("int", "ca.crl"))) == {
+        cert.serial_of(ca.path(str(number), "client.crt")) for number in range(len(odd))}
 
 
 def test_openssl_ca_reads_and_continues_the_books(ca):
