@@ -284,6 +284,7 @@ static void read_proxy_header(struct conversation *c)
     case PROXY_HEADER_BAD: conversation_close(c, END_BAD_PROXY_HEADER); return;
     case PROXY_HEADER_DONE: break;
     }
+    c->client.received_bytes = in.len; /* those of the client */
     buf_skip(&a->pending, a->pending.len - in.len);
     a->awaits_header = false;
     adopt_source(c, &header.source);

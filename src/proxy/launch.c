@@ -25,13 +25,15 @@ void launch_raise_open_files(const struct proxy_settings *settings,
     uint64_t wanted = OWN_FILES, limit;
 
     for (size_t i = 0; i < settings->route_count; i++)
-        wanted += 2 * settings->routes[i].limits.max_connections;
+        wanted += 2 * settings->routes[i].limits.max_connections +
+                  settings->routes[i].limits.max_pending_logins;
     limit = socket_raise_open_files(wanted);
     if (limit < wanted)
-        conf_problem_add(problems, true, 0,
-                         "limits.max_connections needs %llu open files, but the limit is %llu; "
-                         "raise it (ulimit -n, LimitNOFILE=) or lower max_connections",
-                         (unsigned long long)wanted, (unsigned long long)limit);
+        conf_problem_add(
+            problems, true, 0,
+            "limits.max_connections and max_pending_logins need %llu open files, but the "
+            "limit is %llu; raise it (ulimit -n, LimitNOFILE=) or lower them",
+            (unsigned long long)wanted, (unsigned long long)limit);
 }
 
 bool launch_log_options(struct log_options *out, const struct proxy_settings *settings,

@@ -43,11 +43,12 @@ struct log {
     uint64_t             dropped;
     uint64_t             dropped_told;
     bool                 stopping;
+    bool                 is_failing; /* the writer's: the last line could not be written */
 };
 
 /* ---- the writer ---- */
 
-static void write_all(int fd, const char *text, size_t len)
+static bool write_all(int fd, const char *text, size_t len)
 {
     while (len > 0) {
         ssize_t n = write(fd, text, len);
@@ -55,10 +56,25 @@ static void write_all(int fd, const char *text, size_t len)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return; /* nobody is left to be told */
+            return false;
         text += n;
         len -= (size_t)n;
     }
+    return true;
+}
+
+/* On a full disk a line may have been cut: the next one begins anew. */
+static void write_line(struct log *log, const struct queued_line *line)
+{
+    bool was_failing = log->is_failing;
+
+    log->is_failing = (was_failing && !write_all(log->fd, "\n", 1)) ||
+                      !write_all(log->fd, line->text, line->len);
+    if (!log->is_failing)
+        return;
+    pthread_mutex_lock(&log->lock);
+    log->dropped++;
+    pthread_mutex_unlock(&log->lock);
 }
 
 static void change_fd(struct log *log, int fd)
@@ -66,6 +82,7 @@ static void change_fd(struct log *log, int fd)
     if (log->fd >= 0)
         close(log->fd);
     log->fd = fd;
+    log->is_failing = false;
 }
 
 static void write_lines(struct log *log, struct queued_line *line)
@@ -74,7 +91,7 @@ static void write_lines(struct log *log, struct queued_line *line)
         struct queued_line *next = line->next;
 
         if (line->len > 0)
-            write_all(log->fd, line->text, line->len);
+            write_line(log, line);
         else
             change_fd(log, line->fd);
         free(line);
@@ -82,8 +99,23 @@ static void write_lines(struct log *log, struct queued_line *line)
     }
 }
 
-static void tell_dropped(struct log *log, uint64_t count)
+/* What was dropped since this was told; 0 while telling it would be dropped as well. */
+static uint64_t newly_dropped(struct log *log)
 {
+    uint64_t count = 0;
+
+    pthread_mutex_lock(&log->lock);
+    if (!log->is_failing) {
+        count = log->dropped - log->dropped_told;
+        log->dropped_told = log->dropped;
+    }
+    pthread_mutex_unlock(&log->lock);
+    return count;
+}
+
+static void tell_dropped(struct log *log)
+{
+    uint64_t        count = newly_dropped(log);
     struct log_line line;
 
     if (count > 0 && log_begin(&line, log, EVENT_LOG_DROPPED)) {
@@ -93,7 +125,7 @@ static void tell_dropped(struct log *log, uint64_t count)
 }
 
 /* Takes all that waits; NULL when the log is stopping and nothing is left. */
-static struct queued_line *take_lines(struct log *log, uint64_t *newly_dropped)
+static struct queued_line *take_lines(struct log *log)
 {
     struct queued_line *lines;
 
@@ -104,8 +136,6 @@ static struct queued_line *take_lines(struct log *log, uint64_t *newly_dropped)
     log->first = NULL;
     log->last = &log->first;
     log->queued = 0;
-    *newly_dropped = log->dropped - log->dropped_told;
-    log->dropped_told = log->dropped;
     pthread_mutex_unlock(&log->lock);
     return lines;
 }
@@ -114,11 +144,10 @@ static void *writer_main(void *argument)
 {
     struct log         *log = argument;
     struct queued_line *lines;
-    uint64_t            dropped;
 
-    while ((lines = take_lines(log, &dropped)) != NULL) {
+    while ((lines = take_lines(log)) != NULL) {
         write_lines(log, lines);
-        tell_dropped(log, dropped);
+        tell_dropped(log);
     }
     return NULL;
 }

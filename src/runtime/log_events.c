@@ -67,7 +67,9 @@ static const struct log_event_row rows[EVENT_COUNT] = {
                                 "Channel binding cannot pass this route; said once a route." },
     [EVENT_ROUTE_FAILED] = { "route.failed", LOG_ERROR, "A route cannot serve." },
     [EVENT_LOG_DROPPED] = { "log.dropped", LOG_WARN,
-                            "Lines were dropped because the log was not written fast enough." },
+                            "Lines were dropped because the log was not written fast enough, "
+                            "or "
+                            "could not be written at all." },
     [EVENT_LOG_FAILED] = { "log.failed", LOG_WARN,
                            "The log file could not be opened again; the old one goes on." },
 };

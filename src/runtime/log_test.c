@@ -5,8 +5,10 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -189,6 +191,58 @@ static void a_log_that_nobody_reads_drops_lines_and_counts_them(void **state)
     close(fds[0]);
 }
 
+static void put_line(struct log *log, const char *text)
+{
+    struct log_line line;
+
+    assert_true(log_begin(&line, log, EVENT_CONNECTION_END));
+    log_text(&line, "text", text);
+    log_end(&line);
+}
+
+static void wait_dropped(const struct log *log, uint64_t count)
+{
+    for (int i = 0; i < 5000 && log_dropped(log) < count; i++)
+        usleep(1000);
+    assert_int_equal(log_dropped(log), count);
+}
+
+/* As on a full disk: a line is cut, others are not written, and then there is room again. */
+static void lines_that_cannot_be_written_are_counted_and_told(void **state)
+{
+    struct log_options  options = { .file = "/tmp/pgtls-log-full" };
+    const struct rlimit limit = { 100, RLIM_INFINITY }, none = { RLIM_INFINITY, RLIM_INFINITY };
+    char                text[2000] = "";
+    struct failure      why = { 0 };
+    struct log         *log;
+    FILE               *file;
+
+    signal(SIGXFSZ, SIG_IGN);
+    unlink(options.file);
+    assert_int_equal(log_levels_parse(&options.levels, "info", &why), FAIL_NONE);
+    log = log_new(&options, &why);
+    assert_non_null(log);
+    put_line(log, "first");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    put_line(log, "second, which the limit cuts into pieces, long as it is");
+    wait_dropped(log, 1);
+    put_line(log, "third");
+    wait_dropped(log, 2);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    put_line(log, "fourth");
+    log_free(log);
+    file = fopen(options.file, "r");
+    assert_non_null(file);
+    assert_true(fread(text, 1, sizeof text - 1, file) > 100);
+    fclose(file);
+    unlink(options.file);
+    assert_non_null(strstr(text, "text=first\n"));
+    assert_null(strstr(text, "third"));
+    assert_non_null(strstr(text, "\n20"));
+    assert_non_null(strstr(text, "text=fourth\n"));
+    assert_non_null(strstr(text, "log.dropped lines=2\n"));
+}
+
 static void levels_go_by_part(void **state)
 {
     struct log_levels levels;
@@ -341,6 +395,7 @@ int main(void)
         cmocka_unit_test(a_line_that_is_too_long_is_cut_and_says_so),
         cmocka_unit_test(events_below_the_level_are_not_built),
         cmocka_unit_test(a_log_that_nobody_reads_drops_lines_and_counts_them),
+        cmocka_unit_test(lines_that_cannot_be_written_are_counted_and_told),
         cmocka_unit_test(levels_go_by_part),
         cmocka_unit_test(what_is_not_a_level_or_a_part_is_told),
         cmocka_unit_test(a_rotation_loses_nothing_and_goes_on_in_the_new_file),

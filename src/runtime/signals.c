@@ -35,6 +35,7 @@ void signals_block(void)
     sigset_t set = ours();
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log that may grow no more is no reason to end */
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 

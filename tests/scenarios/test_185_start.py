@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import resource
 import re
 import shutil
 import signal
@@ -437,6 +438,27 @@ def test_a_log_that_cannot_be_opened_again_goes_on(start, postgres_clear, folder
     one.stop()
     names = [e["event"] for e in events_of(f"{folder}/away/pgtls.log")]
     assert "log.failed" in names and "reload.ok" in names and "proxy.stop" in names
+
+
+def test_a_log_that_may_not_grow_ends_nobody(start, postgres_clear, folder):
+    """As on a full disk; what was lost is counted and told once there is room."""
+    log = f"{folder}/pgtls.log"
+    one = start(plain(postgres_clear), ready=False, log_file=log)
+    until = time.monotonic() + 20
+    while not os.path.exists(log) or "listener.ready" not in open(log, encoding="utf-8").read():
+        assert time.monotonic() < until and one.is_running(), one.text()
+        time.sleep(0.05)
+    whole = resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE, (os.stat(log).st_size, whole[1]))
+    for _ in range(3):
+        query_works(one.port)
+    resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE, whole)
+    query_works(one.port)
+    one.stop()
+    text = open(log, encoding="utf-8").read()
+    dropped = [json.loads(row) for row in text.splitlines() if '"log.dropped"' in row]
+    assert sum(row["lines"] for row in dropped) >= 3, text
+    assert '"proxy.stop"' in text
 
 
 def test_level_format_and_file_change_on_reload(start, postgres_clear, folder):

@@ -79,6 +79,14 @@ def test_the_header_must_come_before_first_byte_timeout(start, postgres_clear):
     assert proxy.end()["reason"] == "first_byte_timeout"
 
 
+@pytest.mark.parametrize("header", [V1, V2, SIGNATURE + b"\x20\0\0\0", b"PROXY UNKNOWN\r\n"])
+def test_a_health_check_of_the_proxy_in_front_is_not_worth_a_line(start, postgres_clear, header):
+    proxy = start(behind(postgres_clear, "any"))
+    connect(proxy.port).send(header)            # and it is closed
+    end = proxy.end()
+    assert (end["level"], end["bytes_in"], end["reason"]) == ("debug", 0, "client_closed")
+
+
 def read_v2(server):
     head = server.read(16)
     assert head[:12] == SIGNATURE and head[12] == 0x21
