@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "io/resolve.h"
 
-#include <ares.h>
-#include <pthread.h>
+#include "io/name_channel.h"
+
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+
+#define SYSTEM_FILE "/etc/resolv.conf"
+#define LOOK_US     1000000u /* how often the file is looked at, at most */
 
 /* A look-up lives until c-ares has answered it and the answer is told, which a cancelled
  * request does not wait for. */
 struct resolve_lookup {
     struct resolver        *resolver;
+    struct name_channel    *channel; /* that is asked; NULL: none */
     struct resolve_request *request; /* NULL: cancelled */
     struct resolve_lookup  *next;
     uint16_t                port;
@@ -19,25 +24,44 @@ struct resolve_lookup {
     char                    host[256];
 };
 
-/* A socket of c-ares. */
-struct resolver_socket {
-    struct loop_watch       watch;
-    struct resolver        *resolver;
-    struct resolver_socket *next;
+/* A reading of the file: another one has another of these. */
+struct reading {
+    struct timespec changed;
+    ino_t           inode;
+    off_t           size;
 };
 
 struct resolver {
     struct loop            *loop;
-    ares_channel            channel;
-    struct loop_timer       timeout; /* when c-ares wants to be called */
+    const char             *file;    /* NULL: the name servers are what they are */
+    struct reading          reading; /* of the file, that `channel` has its servers from */
+    uint64_t                looked_us;
+    struct name_channel    *channel;
+    struct name_channel    *retired; /* still asked for what came before the file changed */
     struct loop_timer       tell;    /* answers are told in a later turn */
-    struct resolver_socket *sockets;
     struct resolve_lookup  *answered;
     struct resolve_lookup **answered_end;
     struct resolve_request *starved; /* there was no memory for a look-up */
 };
 
 /* ---- answers ---- */
+
+/* Never from within an answer of theirs. */
+static void free_retired(struct resolver *resolver)
+{
+    struct name_channel **at = &resolver->retired;
+
+    while (*at != NULL) {
+        struct name_channel *channel = *at;
+
+        if (channel->asked > 0) {
+            at = &channel->next;
+        } else {
+            *at = channel->next;
+            name_channel_free(channel);
+        }
+    }
+}
 
 static void tell(struct resolve_lookup *lookup)
 {
@@ -86,6 +110,7 @@ static void on_tell(struct loop_timer *timer)
         tell(lookup);
     }
     tell_starved(resolver);
+    free_retired(resolver);
 }
 
 static void answer(struct resolve_lookup *lookup)
@@ -134,108 +159,56 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
     ares_freeaddrinfo(info);
     if (lookup->count == 0)
         explain(lookup, status);
+    lookup->channel->asked--;
     if (status == ARES_EDESTRUCTION)
         free(lookup);
     else
         answer(lookup);
 }
 
-/* ---- c-ares on the loop ---- */
+/* ---- name servers ---- */
 
-static void rearm(struct resolver *resolver)
+static struct reading read_file(const char *file)
 {
-    struct timeval  storage;
-    struct timeval *left = ares_timeout(resolver->channel, NULL, &storage);
+    struct stat info;
 
-    if (left == NULL)
-        loop_timer_stop(resolver->loop, &resolver->timeout);
-    else
-        loop_timer_start(resolver->loop, &resolver->timeout,
-                         (uint64_t)left->tv_sec * 1000000 + (uint64_t)left->tv_usec);
+    if (stat(file, &info) != 0)
+        return (struct reading){ .size = -1 };
+    return (struct reading){ info.st_mtim, info.st_ino, info.st_size };
 }
 
-static void on_timeout(struct loop_timer *timer)
+static bool is_same(const struct reading *a, const struct reading *b)
 {
-    struct resolver *resolver = container_of(timer, struct resolver, timeout);
-
-    ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    rearm(resolver);
+    return a->inode == b->inode && a->size == b->size &&
+           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
-static void on_ready(struct loop_watch *watch, unsigned what)
+/* As the C library does it: a machine may get other name servers at any time.  Where a new
+ * channel cannot be had, the old one goes on. */
+static void follow_file(struct resolver *resolver)
 {
-    struct resolver *resolver = container_of(watch, struct resolver_socket, watch)->resolver;
-    int              fd = watch->fd;
+    uint64_t             now = loop_now_us(resolver->loop);
+    struct failure       ignored = { 0 };
+    struct name_channel *channel;
+    struct reading       reading;
 
-    /* frees `watch` where c-ares closes the socket */
-    ares_process_fd(resolver->channel, what & LOOP_READABLE ? fd : ARES_SOCKET_BAD,
-                    what & LOOP_WRITABLE ? fd : ARES_SOCKET_BAD);
-    rearm(resolver);
-}
-
-static struct resolver_socket **find(struct resolver *resolver, int fd)
-{
-    struct resolver_socket **at = &resolver->sockets;
-
-    while (*at != NULL && (*at)->watch.fd != fd)
-        at = &(*at)->next;
-    return at;
-}
-
-static void forget_socket(struct resolver *resolver, struct resolver_socket **at)
-{
-    struct resolver_socket *gone = *at;
-
-    *at = gone->next;
-    loop_watch_stop(resolver->loop, &gone->watch);
-    free(gone);
-}
-
-static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writable)
-{
-    struct resolver         *resolver = arg;
-    struct resolver_socket **at = find(resolver, fd);
-    unsigned                 what =
-        (readable ? (unsigned)LOOP_READABLE : 0u) | (writable ? (unsigned)LOOP_WRITABLE : 0u);
-    struct failure ignored = { 0 };
-
-    if (*at == NULL && what != 0) {
-        if ((*at = calloc(1, sizeof **at)) == NULL)
-            return; /* this query times out, as after any lost packet */
-        (*at)->resolver = resolver;
-        (*at)->watch = (struct loop_watch){ .ready = on_ready, .fd = fd };
-    }
-    if (*at == NULL)
+    if (resolver->file == NULL || now - resolver->looked_us < LOOK_US)
         return;
-    if (what == 0 ||
-        loop_watch_start(resolver->loop, &(*at)->watch, what, &ignored) != FAIL_NONE)
-        forget_socket(resolver, at);
+    resolver->looked_us = now;
+    reading = read_file(resolver->file);
+    if (is_same(&reading, &resolver->reading) ||
+        (channel = name_channel_new(resolver->loop, resolver->file, &ignored)) == NULL)
+        return;
+    resolver->reading = reading;
+    resolver->channel->next = resolver->retired;
+    resolver->retired = resolver->channel;
+    resolver->channel = channel;
+    free_retired(resolver);
 }
 
-static void init_library(void)
-{
-    ares_library_init(ARES_LIB_INIT_ALL);
-}
+/* ---- life ---- */
 
-static enum fail open_channel(struct resolver *resolver, struct failure *why)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    char                  hosts_then_dns[] = "fb";
-    struct ares_options   options = { .sock_state_cb = on_socket_state,
-                                      .sock_state_cb_data = resolver,
-                                      .lookups = hosts_then_dns };
-    int                   status;
-
-    pthread_once(&once, init_library);
-    status = ares_init_options(&resolver->channel, &options,
-                               ARES_OPT_SOCK_STATE_CB | ARES_OPT_LOOKUPS);
-    if (status == ARES_SUCCESS)
-        return FAIL_NONE;
-    return fail(why, status == ARES_ENOMEM ? FAIL_MEMORY : FAIL_IO,
-                "cannot start the resolver: %s", ares_strerror(status));
-}
-
-struct resolver *resolver_new(struct loop *loop, struct failure *why)
+struct resolver *resolver_new_of(struct loop *loop, const char *file, struct failure *why)
 {
     struct resolver *resolver = calloc(1, sizeof *resolver);
 
@@ -244,21 +217,29 @@ struct resolver *resolver_new(struct loop *loop, struct failure *why)
         return NULL;
     }
     resolver->loop = loop;
-    resolver->timeout.expired = on_timeout;
+    resolver->file = file;
+    resolver->looked_us = loop_now_us(loop);
+    resolver->reading = read_file(file);
     resolver->tell.expired = on_tell;
     resolver->answered_end = &resolver->answered;
-    if (open_channel(resolver, why) != FAIL_NONE) {
+    if ((resolver->channel = name_channel_new(loop, file, why)) == NULL) {
         free(resolver);
         return NULL;
     }
     return resolver;
 }
 
+struct resolver *resolver_new(struct loop *loop, struct failure *why)
+{
+    return resolver_new_of(loop, SYSTEM_FILE, why);
+}
+
 enum fail resolver_use_servers(struct resolver *resolver, const char *servers,
                                struct failure *why)
 {
-    int status = ares_set_servers_ports_csv(resolver->channel, servers);
+    int status = ares_set_servers_ports_csv(resolver->channel->ares, servers);
 
+    resolver->file = NULL;
     if (status == ARES_SUCCESS)
         return FAIL_NONE;
     return fail(why, FAIL_CONFIG, "\"%s\" is no list of name servers: %s", servers,
@@ -269,16 +250,19 @@ void resolver_free(struct resolver *resolver)
 {
     if (resolver == NULL)
         return;
-    ares_destroy(resolver->channel); /* cancelled look-ups that it still has end here */
-    while (resolver->sockets != NULL)
-        forget_socket(resolver, &resolver->sockets);
+    resolver->channel->next = resolver->retired;
+    while (resolver->channel != NULL) {
+        struct name_channel *channel = resolver->channel;
+
+        resolver->channel = channel->next;
+        name_channel_free(channel); /* cancelled look-ups that it still has end here */
+    }
     while (resolver->answered != NULL) {
         struct resolve_lookup *lookup = resolver->answered;
 
         resolver->answered = lookup->next;
         free(lookup);
     }
-    loop_timer_stop(resolver->loop, &resolver->timeout);
     loop_timer_stop(resolver->loop, &resolver->tell);
     free(resolver);
 }
@@ -295,8 +279,11 @@ static void look_up(struct resolve_lookup *lookup)
         answer(lookup);
         return;
     }
-    ares_getaddrinfo(resolver->channel, lookup->host, NULL, &hints, on_answer, lookup);
-    rearm(resolver);
+    follow_file(resolver);
+    lookup->channel = resolver->channel;
+    lookup->channel->asked++;
+    ares_getaddrinfo(lookup->channel->ares, lookup->host, NULL, &hints, on_answer, lookup);
+    name_channel_rearm(resolver->channel);
 }
 
 void resolver_start(struct resolver *resolver, struct resolve_request *request,

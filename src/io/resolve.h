@@ -25,8 +25,12 @@ struct resolve_request {
     struct resolve_request *next;
 };
 
-/* One a loop.  NULL with `why` filled on failure. */
+/* One a loop, with the name servers of /etc/resolv.conf, now and whenever that changes.  NULL
+ * with `why` filled on failure. */
 struct resolver *resolver_new(struct loop *loop, struct failure *why);
+
+/* The same of another file, borrowed. */
+struct resolver *resolver_new_of(struct loop *loop, const char *file, struct failure *why);
 void             resolver_free(struct resolver *resolver); /* no request is under way */
 
 /* Asks these name servers ("127.0.0.1:5353,...") instead of those of /etc/resolv.conf. */

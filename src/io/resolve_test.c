@@ -94,19 +94,32 @@ static void on_question(struct loop_watch *watch, unsigned what)
                         from_length);
 }
 
-static void server_open(struct server *server, struct loop *loop)
+/* False: it may not have that port. */
+static bool server_open_at(struct server *server, struct loop *loop, const char *ip,
+                           uint16_t port)
 {
-    struct sockaddr_in name = { .sin_family = AF_INET,
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(port) };
     socklen_t          length = sizeof name;
     struct failure     why = { 0 };
 
+    inet_pton(AF_INET, ip, &name.sin_addr);
     server->watch = (struct loop_watch){ .ready = on_question };
     server->watch.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(server->watch.fd, (struct sockaddr *)&name, sizeof name), 0);
+    if (bind(server->watch.fd, (struct sockaddr *)&name, sizeof name) != 0) {
+        close(server->watch.fd);
+        return false;
+    }
     getsockname(server->watch.fd, (struct sockaddr *)&name, &length);
     server->port = ntohs(name.sin_port);
+    server->asked = 0;
     assert_int_equal(loop_watch_start(loop, &server->watch, LOOP_READABLE, &why), FAIL_NONE);
+    return true;
+}
+
+static void server_close(struct server *server, struct loop *loop)
+{
+    loop_watch_stop(loop, &server->watch);
+    close(server->watch.fd);
 }
 
 /* ---- the fixture ---- */
@@ -125,7 +138,7 @@ static int set_up(void **state)
     fixture->loop = loop_new(LOOP_EPOLL, &why);
     fixture->resolver = resolver_new(fixture->loop, &why);
     assert_non_null(fixture->resolver);
-    server_open(&fixture->server, fixture->loop);
+    assert_true(server_open_at(&fixture->server, fixture->loop, "127.0.0.1", 0));
     snprintf(servers, sizeof servers, "127.0.0.1:%u", fixture->server.port);
     assert_int_equal(resolver_use_servers(fixture->resolver, servers, &why), FAIL_NONE);
     fixture->guard.expired = on_guard;
@@ -138,8 +151,7 @@ static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
 
-    loop_watch_stop(fixture->loop, &fixture->server.watch);
-    close(fixture->server.watch.fd);
+    server_close(&fixture->server, fixture->loop);
     resolver_free(fixture->resolver);
     loop_free(fixture->loop);
     free(fixture);
@@ -298,6 +310,47 @@ static void without_memory_the_answer_is_a_failure(void **state)
     assert_int_equal(why.kind, FAIL_MEMORY);
 }
 
+static void write_server(const char *file, const char *ip)
+{
+    FILE *out = fopen(file, "w");
+
+    assert_non_null(out);
+    fprintf(out, "nameserver %s\n", ip);
+    fclose(out);
+}
+
+static void other_name_servers_are_asked_once_the_file_has_them(void **state)
+{
+    struct fixture *fixture = *state;
+    struct server   first, second;
+    struct failure  why = { 0 };
+    struct query    early, late;
+    char            file[32];
+
+    snprintf(file, sizeof file, "/tmp/pgtls-resolv-%d", (int)getpid());
+    if (!server_open_at(&first, fixture->loop, "127.53.0.1", 53))
+        skip(); /* files have no ports, and this one is root's */
+    assert_true(server_open_at(&second, fixture->loop, "127.53.0.22", 53));
+    write_server(file, "127.53.0.1");
+    resolver_free(fixture->resolver);
+    fixture->resolver = resolver_new_of(fixture->loop, file, &why);
+    assert_non_null(fixture->resolver);
+    ask(fixture, &early, "silent.example");
+    while (first.asked == 0)
+        loop_turn(fixture->loop);
+    write_server(file, "127.53.0.22");
+    do {
+        ask(fixture, &late, "db.example");
+        wait_for(fixture, &late);
+    } while (second.asked == 0);
+    assert_int_equal(late.count, 3);
+    assert_int_equal(early.answered, 0); /* it still waits for the first one */
+    resolver_cancel(&early.request);
+    server_close(&first, fixture->loop);
+    server_close(&second, fixture->loop);
+    unlink(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +363,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_name_that_is_too_long_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_request_that_is_cancelled_gets_no_answer, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(other_name_servers_are_asked_once_the_file_has_them,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_memory_the_answer_is_a_failure, set_up,
                                         tear_down),
     };

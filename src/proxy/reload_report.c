@@ -47,14 +47,16 @@ static void put_new_certificates(struct log_line *line, const struct generation 
     inventory_fini(&new);
 }
 
-/* Every problem is a line. */
+/* Every problem is a line; but where there are errors, warnings are of something that does not
+ * serve. */
 static void log_problems(struct server *server, enum log_event event, const char *cause,
                          const struct conf_problems *problems)
 {
     struct log_line line;
 
     for (size_t i = 0; i < problems->count; i++)
-        if (log_begin(&line, server->log, event)) {
+        if ((problems->error_count == 0 || !problems->items[i].is_warning) &&
+            log_begin(&line, server->log, event)) {
             log_text(&line, "cause", cause);
             log_text(&line, "reason", problems->items[i].text);
             if (event == EVENT_RELOAD_FAILED)

@@ -210,13 +210,16 @@ static void wait_dropped(const struct log *log, uint64_t count)
 /* As on a full disk: a line is cut, others are not written, and then there is room again. */
 static void lines_that_cannot_be_written_are_counted_and_told(void **state)
 {
-    struct log_options  options = { .file = "/tmp/pgtls-log-full" };
+    struct log_options  options = { 0 };
     const struct rlimit limit = { 100, RLIM_INFINITY }, none = { RLIM_INFINITY, RLIM_INFINITY };
     char                text[2000] = "";
     struct failure      why = { 0 };
     struct log         *log;
     FILE               *file;
+    char                name[32];
 
+    snprintf(name, sizeof name, "/tmp/pgtls-log-%d", (int)getpid());
+    options.file = name;
     signal(SIGXFSZ, SIG_IGN);
     unlink(options.file);
     assert_int_equal(log_levels_parse(&options.levels, "info", &why), FAIL_NONE);

@@ -220,8 +220,21 @@ def test_a_ticket_does_not_outlive_the_map(serving, certs, keys, folder):
     context = certs.client(cert="alice")
     _, session = log_in(one.port, context, user="bob")
     with open(ident, "w", encoding="ascii") as out:
-        out.write("m alice alice\n")
+        out.write("m alice alice\nm alice rob\n")
     reload(one)
     with connect_tls(one.port, context, session=session) as client:
         assert not client.tls.session_reused
         assert client.login(user="bob")[-1].code == "28000"
+
+
+def test_a_ticket_of_another_map_of_the_same_file_is_not_resumed(serving, certs, keys, folder):
+    ident = os.path.join(folder, "ident")
+    with open(ident, "w", encoding="ascii") as out:
+        out.write("m alice alice\nn alice alice\n")
+    words = {"sslmode": "verify-full", "ident_file": ident, "ticket_key_file": keys(new_key())}
+    one, other = (serving(ident_map=name, **words) for name in "mn")
+    context = certs.client(cert="alice")
+    _, session = log_in(one.port, context)
+    assert not log_in(other.port, context, session)[0]
+    _, session = log_in(one.port, context)
+    assert log_in(one.port, context, session)[0]

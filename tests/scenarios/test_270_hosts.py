@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 """Several hosts on one port, by the name that clients announce (SNI)."""
 import os
+import secrets
 import shutil
 import signal
 import ssl
@@ -255,8 +256,14 @@ def test_each_host_has_its_own_largest_record(start, fake, host, certs):
 # Tickets (WIRE T22)
 
 @pytest.mark.parametrize("version", [V12, V13])
-def test_a_ticket_is_good_at_its_host_only(two, certs, version):
-    one = two(session_tickets=True)
+@pytest.mark.parametrize("keys", ["random", "shared"])
+def test_a_ticket_is_good_at_its_host_only(two, certs, folder, version, keys):
+    """Even where one key file seals the tickets of both."""
+    file = os.path.join(folder, "tickets.keys") if keys == "shared" else None
+    if file:
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
+            out.write(secrets.token_hex(80) + "\n")
+    one = two(session_tickets=True, ticket_key_file=file)
     context = certs.careless_client(version=version)
     sessions = {}
     for name in (A, B):

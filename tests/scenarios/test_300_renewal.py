@@ -210,8 +210,7 @@ def test_an_expired_list_does_not_take_the_place_of_a_good_one(start, certs, fil
                                        **setting)))
     files.put(one, certs.file("clients-both-list-expired.crl"))
     proxy.signal(signal.SIGHUP)
-    warned, failed = proxy.wait_count("reload.failed", 2, cause="signal")
-    assert "warning: " in warned["reason"]
+    failed = proxy.wait_event("reload.failed", cause="signal")
     assert "a revocation list has expired" in failed["reason"]
     assert f"listener.{list(setting)[0]}" in failed["reason"]
     assert comes_in(proxy, certs, "alice") and not comes_in(proxy, certs, "alice-revoked")
@@ -292,6 +291,46 @@ def test_a_valid_certificate_is_not_replaced_by_an_expired_one(proxy, files):
     failed = wait_failed(proxy)
     assert "expired" in failed["reason"] and "listener.server_cert" in failed["reason"]
     assert served(proxy.port) == files.serial("server")
+
+
+def test_nor_is_that_of_a_host_or_that_for_servers(start, certs, files, folder):
+    """All that has expired is told at once, each with its setting."""
+    at_host, at_server = (Files(certs, os.path.join(folder, name)) for name in ("host", "server"))
+    at_host.put_both("host-a")
+    at_server.put_both("proxy")
+    proxy = start(route({"address": "127.0.0.1:1", "sslmode": "require",
+                         "client_cert": at_server.cert, "client_key": at_server.key},
+                        files.listener(cert_refresh_interval="0s"),
+                        hosts=[{"names": "a.example.com", "server_cert": at_host.cert,
+                                "server_key": at_host.key}, {"names": "*"}]))
+    at_host.put_both("server-expired")
+    at_server.put_both("alice-expired")
+    proxy.signal(signal.SIGHUP)
+    proxy.wait_event("reload.failed")
+    until = time.monotonic() + 10
+    while not {"host.server_cert", "backend.client_cert"} <= {
+            row["reason"].partition('route "orders": ')[2].partition(":")[0]
+            for row in proxy.find("reload.failed")}:
+        assert time.monotonic() < until, proxy.text()
+        time.sleep(0.05)
+    assert served(proxy.port, "a.example.com") == at_host.serial("host-a")
+
+
+@pytest.mark.parametrize("where", ["host", "backend"])
+def test_nor_is_a_good_list_of_a_host_or_of_the_server_s_authority(start, certs, files, where):
+    one = os.path.join(files.folder, "all.crl")
+    files.put(one, certs.file("clients-both-list.crl"))
+    lists = {"client_ca": certs.cert("clients-ca"), "client_crl_file": one}
+    backend = {"address": "127.0.0.1:1"}
+    if where == "backend":
+        backend |= {"root_ca": lists["client_ca"], "crl_file": one}
+    proxy = start(route(backend, files.listener(cert_refresh_interval="0s"),
+                        hosts=[{"names": "*", **(lists if where == "host" else {})}]))
+    files.put(one, certs.file("clients-both-list-expired.crl"))
+    proxy.signal(signal.SIGHUP)
+    failed = proxy.wait_event("reload.failed")
+    setting = {"host": "host.client_crl_file", "backend": "backend.crl_file"}[where]
+    assert f"{setting}: a revocation list has expired, and all" in failed["reason"], failed
 
 
 def test_one_broken_file_keeps_the_whole_set(start, certs, folder, postgres_clear):
