@@ -230,6 +230,18 @@ static void two_ways_to_a_backend_demand_the_same_certificates(void **state)
                    "13: route \"r\": host.names: " LAXER("the host in line 11"));
     assert_refused(PORT CLIENT_CA BACKEND HOST("a") HOST("b") "client_crl_file = \"f\"\n",
                    "13: route \"r\": host.names: " LAXER("the host in line 11"));
+    assert_refused(PORT CLIENT_CA BACKEND HOST("a") HOST("b") "client_crl_dir = \"d\"\n",
+                   "13: route \"r\": host.names: " LAXER("the host in line 11"));
+    assert_refused(
+        PORT                                                                         CLIENT_CA
+        "sslmode = \"verify-full\"\nident_file = \"f\"\nident_map = \"m\"\n" BACKEND HOST("a")
+            HOST("b") "ident_file = \"g\"\n",
+        "16: route \"r\": host.names: " LAXER("the host in line 14"));
+    assert_refused(
+        PORT                                                                         CLIENT_CA
+        "sslmode = \"verify-full\"\nident_file = \"f\"\nident_map = \"m\"\n" BACKEND HOST("a")
+            HOST("b") "ident_map = \"n\"\n",
+        "16: route \"r\": host.names: " LAXER("the host in line 14"));
     assert_refused(PORT CLIENT_CA "sslmode = \"verify-full\"\n" BACKEND HOST("a")
                        HOST("b") "client_name = \"DN\"\n",
                    "14: route \"r\": host.names: " LAXER("the host in line 12"));

@@ -233,11 +233,12 @@ def test_the_file_of_an_open_unix_socket_cannot_change(start, postgres_clear, fo
 
 # Reload
 
-def test_what_is_fixed_is_told_with_its_line(start, postgres_clear):
+@pytest.mark.parametrize("setting, value", [("workers", 7), ("event_loop", "epoll")])
+def test_what_is_fixed_is_told_with_its_line(start, postgres_clear, setting, value):
     words = plain(postgres_clear)
-    one = start(words)
-    rewrite(one, words, workers=7)
-    assert re.search(r"pgtls.toml:\d+: workers: cannot change while the proxy runs; restart it",
+    one = start(words, event_loop="auto")
+    rewrite(one, words, **{setting: value})
+    assert re.search(rf"pgtls.toml:\d+: {setting}: cannot change while the proxy runs; restart it",
                      reload(one, "reload.failed")["reason"])
 
 

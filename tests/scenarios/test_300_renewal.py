@@ -151,6 +151,7 @@ def test_a_replaced_folder_and_a_link_to_a_folder_are_followed(start, certs, fol
     os.symlink("server", live)
     files = Files(certs, live)
     proxy = start(route({"address": postgres_clear.address}, files.listener()))
+    time.sleep(0.5)                             # behind the first look at the files
     os.symlink("server-rsa", live + ".new")
     os.rename(live + ".new", live)
     wait_served(proxy.port, files.serial("server-rsa"))
