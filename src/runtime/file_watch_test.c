@@ -104,13 +104,13 @@ static void watch(const char *path, uint64_t interval_us)
     struct failure         why = { 0 };
     const char *const      paths[] = { path };
     const struct file_list files = { paths, 1 };
-
-    uint64_t digest = 0;
+    unsigned               told = rig.told;
+    uint64_t               digest = 0;
 
     assert_true(file_list_digest(&files, &digest));
     assert_int_equal(file_watch_set(rig.watch, &files, interval_us, digest, &why), FAIL_NONE);
     run_for(300 * MS);
-    assert_int_equal(rig.told, 0);
+    assert_int_equal(rig.told, told);
 }
 
 static void a_write_is_told_once_it_has_settled(void **state)
