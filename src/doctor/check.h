@@ -131,7 +131,7 @@ void identify_server(struct check *check, bool closed);
 /* Finds FINDING_SERVER_POSTGRESQL and returns true where the server knows SSLRequest. */
 bool identify_postgresql(struct check *check);
 
-/* handshake_fault.c: which finding a handshake that failed is. */
+/* step_handshake.c: which finding a handshake that failed is. */
 void handshake_explain(struct check *check, const struct talk *talk, const struct failure *why,
                        enum severity most);
 

@@ -107,10 +107,11 @@ static void describe_use(struct chain_link *link, X509 *x509)
         put_use(link->use, sizeof link->use, "another purpose");
 }
 
-/* Itself first: copies of a root would be each other's issuers. */
+/* Itself first: copies of a root would be each other's issuers.  A server's certificate that
+ * signed itself counts, too, although its key usage is not an authority's. */
 static int find_issuer(const struct chain *chain, size_t n)
 {
-    if (has_issued(certificate(chain, n), certificate(chain, n)))
+    if (X509_self_signed(certificate(chain, n), 1) == 1)
         return (int)n;
     for (size_t i = 0; i < chain->length; i++) {
         size_t candidate = (n + 1 + i) % chain->length; /* the one behind it first */

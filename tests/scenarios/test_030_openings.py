@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: PostgreSQL
-"""The first bytes of a client, legal and not; measured against PostgreSQL (docs/wire.md)."""
+"""The first bytes of a client, legal and not; measured against PostgreSQL."""
 import socket
 import ssl
 import struct

@@ -101,6 +101,8 @@ def test_a_hook_that_fails_is_told_and_the_files_stay(ca, hook, text):
     done = renew(ca, "--deploy-hook", hook)
     assert done.code == 1 and done.out == "renewed\n" and text in done.err, done
     cert.verify(ca.path("root", "ca.crt"), ca.path("db", "server.crt"))
+    done = renew(ca, "--deploy-hook", hook)         # nothing new to deploy
+    assert (done.code, done.out, done.err) == (0, "unchanged\n", "")
 
 
 def test_a_renewal_keeps_owner_group_and_mode(ca):

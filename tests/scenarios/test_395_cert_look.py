@@ -140,6 +140,8 @@ def test_a_stranger_s_root(ca):
     cert.good("self-signed", "--name", "localhost", "--out", ca.path("self"))
     found = bad("--cert", ca.path("self", "server.crt"), "--ca", ca.path("other", "ca.crt"))
     assert list(found) == ["trust"] and "self-signed" in found["trust"]
+    shown = cert.good("show", ca.path("self", "server.crt")).out
+    assert "CN=localhost (itself)" in shown and shown.endswith("order  self-signed\n"), shown
 
 
 def test_a_root_made_anew_has_the_name_and_another_key(ca):

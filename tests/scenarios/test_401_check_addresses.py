@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: PostgreSQL
-"""From a name to a connection."""
+"""From a name, or the environment, to a connection."""
+import os
 import socket
+import ssl
 
 import pytest
 
-from peers import doctor
+from peers import cert, doctor
+from peers.postgres import PASSWORD
 
 
 @pytest.fixture
@@ -90,6 +93,78 @@ def test_a_unix_socket_of_postgresql(postgres):
     assert found.status == 0, found.text
     assert found.state("negotiate") == "skipped"
     assert "ready" in found.facts("login")
+
+
+def has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture
+def six(fake, folder):
+    """six(name): a server on ::1 whose certificate, its own root, has this name."""
+    if not has_ipv6():
+        pytest.skip("no IPv6 here")
+
+    def one(name):
+        cert.good("self-signed", "--name", name, "--out", f"{folder}/{name}")
+        pair = f"{folder}/{name}/server.crt", f"{folder}/{name}/server.key"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*pair)
+        return fake(doctor.server(context), host="::1"), pair[0]
+    return one
+
+
+def test_ipv6_with_its_address_in_the_certificate(six):
+    server, root = six("::1")
+    for target, env in ((doctor.uri("[::1]", server.port, sslrootcert=root), {}),
+                        (f"host=0:0:0:0:0:0:0:1 port={server.port} user=alice", {
+                            "PGSSLROOTCERT": root}),
+                        ("", {"PGHOST": "::1", "PGPORT": str(server.port), "PGUSER": "alice",
+                              "PGSSLROOTCERT": root})):
+        found = doctor.check(target, env=env)
+        assert found.errors == set() and found.state("login") == "ok", found.text
+        assert found.facts("resolve")["address"].endswith(f"[::1]:{server.port}")
+        assert found.facts("certificate")["names"] == "IP:::1"
+    shown = cert.good("show", f"[::1]:{server.port}").out
+    assert "IP:::1" in shown and "self-signed" in shown
+
+
+def test_ipv6_without_its_address_in_the_certificate(six):
+    server, root = six("127.0.0.1")
+    found = doctor.check(doctor.uri("[::1]", server.port, sslrootcert=root))
+    assert found.errors == {"name.ip-without-san"}
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_the_environment_alone_is_a_connection(postgres, certs, tls):
+    """As psql with no word at all: over TCP with a password, and through the socket."""
+    env = {"PGHOST": postgres.folder, "PGUSER": "alice"}
+    if tls:
+        env = {"PGHOST": "localhost", "PGUSER": "scram", "PGPASSWORD": PASSWORD,
+               "PGSSLROOTCERT": certs.cert("backends-ca"), "PGSSLMODE": "verify-ca",
+               "PGOPTIONS": "-c search_path=pg_catalog"}
+    found = doctor.check("", env={**env, "PGPORT": str(postgres.port), "PGDATABASE": "postgres"})
+    assert found.errors == set() and "ready" in found.facts("login"), found.text
+    if tls:
+        assert found.facts("settings")["sslmode"] == "verify-ca (environment)"
+        assert found.facts("settings")["password"] == "given (environment)"
+
+
+def test_a_service_file_is_a_connection_and_the_string_wins(postgres, certs, folder):
+    with open(os.path.join(folder, "services"), "w", encoding="ascii") as out:
+        out.write(f"[orders]\nhost=localhost\nport={postgres.port}\nuser=scram\n"
+                  f"dbname=postgres\nsslrootcert={certs.cert('backends-ca')}\n"
+                  f"password={PASSWORD}\n")
+    env = {"PGSERVICEFILE": os.path.join(folder, "services"), "PGPORT": "1"}
+    found = doctor.check("service=orders", env=env)
+    assert found.errors == set() and found.facts("login")["authenticated"] == "yes", found.text
+    assert f":{postgres.port}/" in found.json["target"]
+    found = doctor.check("service=orders password=wrong", env=env)
+    assert found.errors == {"login.password-wrong"}
 
 
 def test_name_servers_are_addresses():

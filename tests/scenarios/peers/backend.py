@@ -13,15 +13,16 @@ class FakeBackend:
     connection left behind: the script may append whatever it wants to tell.
     """
 
-    def __init__(self, script, backlog=128):
+    def __init__(self, script, backlog=128, host="127.0.0.1"):
         self.script = script
         self.seen = []
         self.accepted = 0
         self.streams = []
         self.changed = threading.Condition()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+        self.listener = socket.create_server((host, 0), backlog=backlog, family=(
+            socket.AF_INET6 if ":" in host else socket.AF_INET))
         self.port = self.listener.getsockname()[1]
-        self.address = f"127.0.0.1:{self.port}"
+        self.address = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
         self.threads = [threading.Thread(target=self._accept, daemon=True)]
         self.threads[0].start()
 
