@@ -100,6 +100,16 @@ void      loop_watch_stop(struct loop *loop, struct loop_watch *watch);
 
 /* ---- listeners ---- */
 
+/* Of a connected socket. */
+struct stream_options {
+    bool     no_delay;
+    unsigned keepalive_s;     /* 0: none */
+    unsigned user_timeout_ms; /* 0: the system's */
+    /* connecting: where from, with any port; NULL where the system chooses.  One of another
+     * family is an error, as one of another machine is. */
+    const struct address *source;
+};
+
 /* A connection that was accepted; it belongs to whoever is told of it. */
 struct loop_accepted {
     int            fd; /* give it to stream_attach() or loop_discard() */
@@ -110,6 +120,7 @@ struct loop_listener {
     void (*accepted)(struct loop_listener *listener, struct loop_accepted accepted);
     /* descriptors or memory ran out; accepting is paused for a while and resumes by itself */
     void (*paused)(struct loop_listener *listener, int error);
+    struct stream_options options; /* of what is accepted; `source` means nothing here */
 
     /* the loop's */
     int               fd;
@@ -121,8 +132,9 @@ struct loop_listener {
 /*
  * Accepts from `fd`, a listening socket made by io/socket.h, until
  * loop_listener_stop().  `shared`: other loops accept from the same socket too.
- * The descriptor stays the caller's.  `accepted` and `paused` are set by the
- * caller before.
+ * The descriptor stays the caller's.  `accepted`, `paused` and `options` are set by
+ * the caller before.  Connections inherit the options from the listening socket, which
+ * has those of the last start: one that waits to be accepted keeps what it got.
  */
 enum fail loop_listener_start(struct loop *loop, struct loop_listener *listener, int fd,
                               bool shared, struct failure *why) WARN_UNUSED;
@@ -156,15 +168,6 @@ struct stream_events {
     int (*key)(struct stream *stream);
 };
 
-struct stream_options {
-    bool     no_delay;
-    unsigned keepalive_s;     /* 0: none */
-    unsigned user_timeout_ms; /* 0: the system's */
-    /* connecting: where from, with any port; NULL where the system chooses.  One of another
-     * family is an error, as one of another machine is. */
-    const struct address *source;
-};
-
 struct stream {
     const struct stream_events *events;
     struct loop                *loop;
@@ -188,7 +191,7 @@ struct stream {
 /* Takes over an accepted descriptor.  On failure the descriptor is closed. */
 enum fail stream_attach(struct stream *stream, struct loop *loop,
                         const struct stream_events *events, struct loop_accepted accepted,
-                        const struct stream_options *options, struct failure *why) WARN_UNUSED;
+                        struct failure *why) WARN_UNUSED;
 
 /*
  * Makes a socket and connects; ends in `connected`, which also tells most

@@ -32,7 +32,7 @@ struct loop_listener_ops {
 
 struct loop_stream_ops {
     enum fail (*attach)(struct stream *stream, const struct loop_accepted *accepted,
-                        const struct stream_options *options, struct failure *why);
+                        struct failure *why);
     enum fail (*connect)(struct stream *stream, const struct address *address,
                          const struct stream_options *options, struct failure *why);
     void (*receive)(struct stream *stream);

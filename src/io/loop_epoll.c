@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "io/loop_epoll.h"
+#include "io/stream_socket.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -79,8 +80,11 @@ static unsigned listener_events(const struct loop_listener *listener)
 
 static enum fail on_listener_start(struct loop_listener *listener, struct failure *why)
 {
-    int error = loop_epoll_register(loop_epoll_of(listener->loop), listener->fd, 0,
-                                    listener_events(listener), listener, TAG_LISTENER);
+    int error;
+
+    stream_socket_listens(listener->fd, &listener->options);
+    error = loop_epoll_register(loop_epoll_of(listener->loop), listener->fd, 0,
+                                listener_events(listener), listener, TAG_LISTENER);
 
     return error == 0 ? FAIL_NONE : fail_errno(why, error, "cannot wait for connections");
 }

@@ -204,12 +204,11 @@ void loop_epoll_stream_event(struct stream *stream, unsigned what)
 }
 
 static enum fail on_attach(struct stream *stream, const struct loop_accepted *accepted,
-                           const struct stream_options *options, struct failure *why)
+                           struct failure *why)
 {
     int error;
 
     stream->fd = accepted->fd;
-    stream_socket_accepted(stream->fd, &accepted->peer, options);
     if ((error = set_registered(stream, EPOLLIN)) != 0) {
         close(stream->fd);
         return fail_errno(why, error, "cannot watch a connection");

@@ -6,7 +6,10 @@
 #include "sim/sim_loop.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- timers ---- */
@@ -385,6 +388,42 @@ static void a_listener_may_be_stopped_while_others_wait_to_be_accepted(struct ri
         loop_discard(rig->loop, rig->last);
 }
 
+static int option(int fd, int level, int name)
+{
+    int       value = -1;
+    socklen_t size = sizeof value;
+
+    assert_int_equal(getsockopt(fd, level, name, &value, &size), 0);
+    return value;
+}
+
+static void what_is_accepted_has_the_options_of_the_listener(struct rig *rig)
+{
+    struct end     a, b;
+    struct failure why = { 0 };
+
+    if (!rig->backend->is_real || rig->backend->is_unix)
+        return;
+    rig_pair(rig, &a, &b);
+    assert_int_not_equal(option(b.stream.fd, IPPROTO_TCP, TCP_NODELAY), 0);
+    assert_int_equal(option(b.stream.fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(option(b.stream.fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+    assert_int_equal(option(b.stream.fd, IPPROTO_TCP, TCP_KEEPINTVL), 10);
+    assert_int_equal(option(b.stream.fd, IPPROTO_TCP, TCP_KEEPCNT), 3);
+    assert_int_equal(option(b.stream.fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 30000);
+    rig_close(rig, &a, &b);
+    loop_listener_stop(&rig->listener);
+    rig->listener.options = (struct stream_options){ 0 };
+    assert_int_equal(
+        loop_listener_start(rig->loop, &rig->listener, rig->listening_fd, false, &why),
+        FAIL_NONE);
+    rig_pair(rig, &a, &b);
+    assert_int_equal(option(b.stream.fd, IPPROTO_TCP, TCP_NODELAY), 0);
+    assert_int_equal(option(b.stream.fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+    assert_int_equal(option(b.stream.fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+    rig_close(rig, &a, &b);
+}
+
 static void a_discarded_connection_ends_for_the_peer(struct rig *rig)
 {
     struct end a;
@@ -412,6 +451,7 @@ static const struct rig_test tests[] = {
     RIG_TEST(a_watch_tells_that_a_descriptor_is_ready),
     RIG_TEST(a_watch_that_is_stopped_is_told_nothing_more),
     RIG_TEST(a_listener_may_be_stopped_while_others_wait_to_be_accepted),
+    RIG_TEST(what_is_accepted_has_the_options_of_the_listener),
     RIG_TEST(a_discarded_connection_ends_for_the_peer),
 };
 

@@ -311,10 +311,9 @@ void uring_stream_completed(struct loop_uring *uring, enum uring_tag tag, struct
 /* ---- what stream.c asks for ---- */
 
 static enum fail on_attach(struct stream *stream, const struct loop_accepted *accepted,
-                           const struct stream_options *options, struct failure *why)
+                           struct failure *why)
 {
     stream->fd = accepted->fd;
-    stream_socket_accepted(stream->fd, &accepted->peer, options);
     return FAIL_NONE;
 }
 

@@ -35,12 +35,12 @@ static void stream_init(struct stream *stream, struct loop *loop,
 
 enum fail stream_attach(struct stream *stream, struct loop *loop,
                         const struct stream_events *events, struct loop_accepted accepted,
-                        const struct stream_options *options, struct failure *why)
+                        struct failure *why)
 {
     enum fail rc;
 
     stream_init(stream, loop, events);
-    rc = loop->ops->stream->attach(stream, &accepted, options, why);
+    rc = loop->ops->stream->attach(stream, &accepted, why);
     if (rc == FAIL_NONE)
         loop->streams++;
     return rc;

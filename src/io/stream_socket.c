@@ -39,11 +39,16 @@ static void set_options(int fd, const struct stream_options *options)
         set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options->user_timeout_ms);
 }
 
-void stream_socket_accepted(int fd, const struct address *peer,
-                            const struct stream_options *options)
+void stream_socket_listens(int fd, const struct stream_options *options)
 {
-    if (!address_is_unix(peer))
-        set_options(fd, options);
+    /* those of before; a Unix socket has none of them, and refuses them */
+    if (!options->no_delay)
+        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 0);
+    if (options->keepalive_s == 0)
+        set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
+    if (options->user_timeout_ms == 0)
+        set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 0);
+    set_options(fd, options);
 }
 
 /* ---- connecting ---- */

@@ -8,9 +8,9 @@
 
 #include "io/loop.h"
 
-/* Options of an accepted connection; `peer` is where it came from. */
-void stream_socket_accepted(int fd, const struct address *peer,
-                            const struct stream_options *options);
+/* Options for what a listening socket accepts, and none of those that it had before: each
+ * connection inherits them, which saves five system calls. */
+void stream_socket_listens(int fd, const struct stream_options *options);
 
 /*
  * Makes a socket that does not block and starts to connect it.  *fd is the caller's;

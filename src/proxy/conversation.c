@@ -475,8 +475,7 @@ void conversation_start(struct route_worker *rw, struct loop_accepted accepted)
         loop_discard(rw->worker->loop, accepted);
         return;
     }
-    if (pump_accept(&c->client, rw->worker->loop, accepted, &rw->route->stream_options, &why) !=
-        FAIL_NONE) {
+    if (pump_accept(&c->client, rw->worker->loop, accepted, &why) != FAIL_NONE) {
         free_conversation(c); /* the peer is gone already */
         return;
     }

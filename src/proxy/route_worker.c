@@ -174,7 +174,9 @@ enum fail route_worker_listen(struct route_worker *rw, int fd, bool shared, stru
     enum fail              rc;
 
     *rl = (struct route_listener){
-        .listener = { .accepted = on_accepted, .paused = on_paused },
+        .listener = { .accepted = on_accepted,
+                      .paused = on_paused,
+                      .options = rw->route->stream_options },
         .route_worker = rw,
     };
     rc = loop_listener_start(rw->worker->loop, &rl->listener, fd, shared, why);

@@ -34,9 +34,9 @@ void pump_fini(struct pump *pump)
 }
 
 enum fail pump_accept(struct pump *pump, struct loop *loop, struct loop_accepted accepted,
-                      const struct stream_options *options, struct failure *why)
+                      struct failure *why)
 {
-    enum fail rc = stream_attach(&pump->stream, loop, &stream_events, accepted, options, why);
+    enum fail rc = stream_attach(&pump->stream, loop, &stream_events, accepted, why);
 
     if (rc == FAIL_NONE) {
         pump->state = PUMP_OPEN;

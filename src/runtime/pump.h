@@ -79,7 +79,7 @@ void pump_fini(struct pump *pump); /* in PUMP_IDLE; frees the leg */
 
 /* Takes over an accepted connection. */
 enum fail pump_accept(struct pump *pump, struct loop *loop, struct loop_accepted accepted,
-                      const struct stream_options *options, struct failure *why) WARN_UNUSED;
+                      struct failure *why) WARN_UNUSED;
 
 /* Connects; ends in `connected`.  The leg starts anew, in the clear. */
 enum fail pump_connect(struct pump *pump, struct loop *loop, const struct address *address,

@@ -136,7 +136,7 @@ void end_attach(struct end *end, struct rig *rig)
     struct failure why = { 0 };
 
     end_init(end, rig);
-    assert_int_equal(stream_attach(&end->stream, rig->loop, &events, rig->last, &options, &why),
+    assert_int_equal(stream_attach(&end->stream, rig->loop, &events, rig->last, &why),
                      FAIL_NONE);
     assert_int_equal(end->calls, 0);
 }
@@ -269,6 +269,7 @@ static int set_up(void **state)
         open_sim(rig);
     rig->listener.accepted = on_accepted;
     rig->listener.paused = on_paused;
+    rig->listener.options = options;
     assert_int_equal(
         loop_listener_start(rig->loop, &rig->listener, rig->listening_fd, false, &why),
         FAIL_NONE);

@@ -72,9 +72,8 @@ static void on_accepted(struct loop_listener *listener, struct loop_accepted acc
     struct program *program = container_of(listener, struct program, listener);
     struct failure  why = { 0 };
 
-    assert_int_equal(
-        stream_attach(&program->stream, program->loop, &events, accepted, &options, &why),
-        FAIL_NONE);
+    assert_int_equal(stream_attach(&program->stream, program->loop, &events, accepted, &why),
+                     FAIL_NONE);
     if (program->keeps_asking)
         stream_receive(&program->stream, 0);
 }

@@ -23,7 +23,7 @@ static void belong(struct sim_peer *peer, struct stream *stream)
 }
 
 static enum fail on_attach(struct stream *stream, const struct loop_accepted *accepted,
-                           const struct stream_options *options, struct failure *why)
+                           struct failure *why)
 {
     struct sim_peer *peer = sim_peer_of(sim_of(stream->loop), accepted->fd);
 
