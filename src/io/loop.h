@@ -231,6 +231,8 @@ void stream_receive_stop(struct stream *stream);
  */
 void stream_send(struct stream *stream, struct bytes data);
 bool stream_is_sending(const struct stream *stream);
+/* Of that, what the kernel has not taken yet. */
+size_t stream_unsent(const struct stream *stream);
 
 /* The same for the last bytes: stream_shutdown() follows at once when they are sent, and the
  * end of file goes with them where it can. */

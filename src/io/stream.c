@@ -111,6 +111,11 @@ bool stream_is_sending(const struct stream *stream)
     return (stream->flags & STREAM_SENDING) != 0;
 }
 
+size_t stream_unsent(const struct stream *stream)
+{
+    return stream_is_sending(stream) ? stream->sending.len : 0;
+}
+
 void stream_shutdown(struct stream *stream)
 {
     assert(!(stream->flags & (STREAM_CONNECTING | STREAM_CLOSING | STREAM_SENDING)));

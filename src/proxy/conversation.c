@@ -179,6 +179,23 @@ void conversation_move(struct conversation *c, enum conversation_state next)
                          at > c->entered_us ? at - c->entered_us : 0);
 }
 
+bool conversation_client_takes(struct conversation *c)
+{
+    uint64_t before = c->taken;
+
+    c->taken = pump_taken(&c->client);
+    return !pump_is_drained(&c->client) && c->taken > before;
+}
+
+/* Our last words may stand behind much else: who goes on reading gets them. */
+static void linger(struct conversation *c)
+{
+    if (!c->draining && conversation_client_takes(c))
+        loop_timer_start(c->rw->worker->loop, &c->timer, LINGER_US);
+    else
+        conversation_close(c, c->reason);
+}
+
 static void on_timer(struct loop_timer *timer)
 {
     struct conversation *c = container_of(timer, struct conversation, timer);
@@ -190,7 +207,7 @@ static void on_timer(struct loop_timer *timer)
     else if (c->state == CONVERSATION_RELAYING)
         relaying_timed_out(c);
     else if (c->state == CONVERSATION_ENDING)
-        conversation_close(c, c->reason);
+        linger(c);
     else
         conversation_socket_closed(c);
 }
@@ -238,6 +255,7 @@ void conversation_end(struct conversation *c, enum end_reason reason, bool clean
     pump_close(&c->backend, false);
     conversation_move(c, CONVERSATION_ENDING);
     pump_finish(&c->client, clean);
+    c->taken = pump_taken(&c->client);
     if (!c->client.eof)
         pump_discard(&c->client);
     else if (pump_is_drained(&c->client))

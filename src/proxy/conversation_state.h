@@ -159,6 +159,7 @@ struct conversation {
     uint64_t                   entered_us; /* the state */
     uint64_t                   ready_us;   /* 0: never */
     uint64_t                   active_us;  /* bytes moved last */
+    uint64_t                   taken;      /* by the client, when that was looked at last */
     struct address_brief       peer;    /* the client: by PROXY header, where one is demanded */
     struct address_brief       via;     /* the proxy that told of it, if one did */
     const struct route_target *target;  /* of the backend, being tried or in use; or NULL */
@@ -207,6 +208,9 @@ void conversation_end(struct conversation *c, enum end_reason reason, bool clean
 /* The same behind an ErrorResponse, where one may stand. */
 void conversation_refuse(struct conversation *c, enum end_reason reason, const char *sqlstate,
                          const char *message, const char *hint);
+
+/* Something waits for the client, and it has taken some since this was asked last. */
+bool conversation_client_takes(struct conversation *c);
 
 /* One of its sockets is closed: the last one ends the conversation. */
 void conversation_socket_closed(struct conversation *c);

@@ -2,7 +2,7 @@
 /* A conversation after its login: bytes both ways, and how it ends. */
 #include "proxy/conversation_state.h"
 
-/* How long a client may go on sending after its server sent the end of file. */
+/* How long a client may go on sending once it has the end of file that its server sent. */
 #define HALF_CLOSED_US (5 * 1000000u)
 
 static uint64_t now_us(const struct conversation *c)
@@ -89,10 +89,18 @@ static void pass_end_on(struct pipe *pipe, const struct pump *source, struct pum
     pump_finish(sink, source->leg.end == LEG_ENDED);
 }
 
+/* The client has all of it, and the server's end. */
+static bool has_end(const struct conversation *c)
+{
+    return c->relay.to_client.state == PIPE_FINISHED && pump_is_drained(&c->client);
+}
+
 static void pass_ends_on(struct conversation *c)
 {
     pass_end_on(&c->relay.to_server, &c->client, &c->backend);
     pass_end_on(&c->relay.to_client, &c->backend, &c->client);
+    if (has_end(c))
+        loop_timer_start(c->rw->worker->loop, &c->timer, HALF_CLOSED_US);
     if (relay_is_finished(&c->relay) && pump_is_drained(&c->client) &&
         pump_is_drained(&c->backend))
         conversation_close(c, c->reason);
@@ -132,7 +140,6 @@ void relaying_server_ended(struct conversation *c)
                             "the connection to the database server was lost", NULL);
         return;
     }
-    loop_timer_start(c->rw->worker->loop, &c->timer, HALF_CLOSED_US);
     pipe_move(&c->relay.to_client, PIPE_FLUSHING);
     pass_ends_on(c);
 }
@@ -140,7 +147,10 @@ void relaying_server_ended(struct conversation *c)
 /* One side has taken all: the other may send more, and an end may follow. */
 void relaying_drained(struct conversation *c)
 {
+    c->active_us = now_us(c);
     pass_ends_on(c);
+    if (c->state == CONVERSATION_RELAYING && c->draining)
+        relaying_drain(c);
     if (c->state != CONVERSATION_RELAYING)
         return;
     if (pump_is_drained(&c->backend))
@@ -158,15 +168,21 @@ static bool may_end_idle(const struct conversation *c)
     return !relay_is_busy(&c->relay) || !relay_is_between(&c->relay);
 }
 
+/* Behind the server's end the client gets what waits for it as slowly as any client may; only
+ * then is it to end, too. */
+static uint64_t limit_of(const struct conversation *c)
+{
+    return has_end(c) ? HALF_CLOSED_US : c->route->settings->limits.idle_timeout_us;
+}
+
 void relaying_timed_out(struct conversation *c)
 {
-    uint64_t limit = c->route->settings->limits.idle_timeout_us;
-    uint64_t quiet = now_us(c) - c->active_us;
-    bool     half_closed = c->relay.to_client.state != PIPE_FLOWING;
+    uint64_t limit = limit_of(c), quiet;
 
-    if (half_closed)
-        limit = HALF_CLOSED_US;
-    if (quiet >= limit && half_closed)
+    if (conversation_client_takes(c))
+        c->active_us = now_us(c);
+    quiet = now_us(c) - c->active_us;
+    if (quiet >= limit && c->relay.to_client.state != PIPE_FLOWING)
         conversation_close(c, c->reason);
     else if (quiet >= limit && may_end_idle(c))
         conversation_refuse(c, END_TIMEOUT_IDLE, "57P05",
@@ -175,8 +191,9 @@ void relaying_timed_out(struct conversation *c)
         loop_timer_start(c->rw->worker->loop, &c->timer, quiet < limit ? limit - quiet : limit);
 }
 
+/* Not before the client has all that the server said: last words wait for a short time only. */
 void relaying_drain(struct conversation *c)
 {
-    if (relay_is_idle(&c->relay))
+    if (relay_is_idle(&c->relay) && pump_is_drained(&c->client))
         shut_down(c);
 }

@@ -252,6 +252,11 @@ bool pump_is_drained(const struct pump *pump)
     return pump->waiting.len == 0 && !stream_is_sending(&pump->stream);
 }
 
+uint64_t pump_taken(const struct pump *pump)
+{
+    return pump->sent_bytes - stream_unsent(&pump->stream);
+}
+
 void pump_flush(struct pump *pump)
 {
     struct bytes bytes;

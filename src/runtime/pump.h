@@ -110,6 +110,9 @@ struct buf *pump_out(struct pump *pump);
 void pump_flush(struct pump *pump);
 bool pump_is_drained(const struct pump *pump);
 
+/* How much of what was written the kernel has taken so far: it grows while the peer reads. */
+uint64_t pump_taken(const struct pump *pump);
+
 /*
  * Ends our direction behind what waits: close_notify where the leg is TLS and
  * `clean`, then FIN.

@@ -61,6 +61,35 @@ def test_a_long_tail_reaches_a_slow_client_whole(leg):
     assert client.rest() == tail
 
 
+def test_whatever_is_under_way_at_the_end_a_client_that_pauses_gets_all_of_it(
+        start, listener, certs, fake, verified):
+    """
+    Each client gets another amount, and begins to read when all has long come to rest.  They are
+    about what Linux holds by default (the 4 MiB of tcp_wmem): of some the kernel has everything,
+    of some the proxy holds the last bytes and knows of the end.
+    """
+    piece = wire.data_row(b"z" * 40000)
+    sizes = range(98, 110)
+
+    def script(stream, tell):
+        accept_login(stream, certs.server())
+        count = int(stream.message().body[:-1])
+        stream.send(piece * count)
+        stream.close_notify()
+        tell(count)
+
+    server = fake(script)
+    one = start(route(verified(server.address), listener("require")))
+    clients = [connect_tls(one.port, certs.client()) for _ in sizes]
+    for client, size in zip(clients, sizes):
+        client.login()
+        client.send(wire.query(str(size)))
+    time.sleep(7)                           # of a session that is over nobody waits so long
+    for client, size in zip(clients, sizes):
+        with client:
+            assert client.rest() == piece * size, size
+
+
 def test_a_long_tail_of_the_client_reaches_the_server_whole(leg):
     upload = wire.message("d", b"y" * 1000) * 3000
 

@@ -184,6 +184,121 @@ static void the_last_error_of_a_server_reaches_the_client_whole(void **state)
     }
 }
 
+/* ---- a client that reads slowly, or not for a while ---- */
+
+static uint8_t rows[40 * 1000];
+
+/* The last answer of the server, all of it under way at the same time as its end. */
+static struct bytes much(void)
+{
+    struct bytes all = bytes_of(rows, sizeof rows);
+
+    for (size_t at = 0; at < sizeof rows; at += 1000) {
+        memcpy(rows + at, "D\0\0\3\xe7", 5);
+        memset(rows + at + 5, 'a' + (int)(at / 1000 % 26), 995);
+    }
+    return all;
+}
+
+static void begin_slowly(struct proxy_rig *rig, struct sim_legs legs, const char *limits,
+                         struct talker *client, struct talker *server)
+{
+    sim_start_legs(rig, 1, legs, limits);
+    sim_log_in(rig, legs, client, server);
+    sim_set_window(client->wire, 10000);
+    talker_say(client, QUERY_WIRE);
+    talkers_settle(rig->loop, client, server);
+    talker_say(server, much());
+}
+
+static void after_the_end_of_a_server_a_client_may_read_as_slowly_as_before(void **state)
+{
+    FOR_EACH_LEGS(legs)
+    {
+        struct proxy_rig rig;
+        struct talker    client, server;
+
+        begin_slowly(&rig, *legs, "", &client, &server);
+        talker_finish(&server);
+        sim_close(server.wire);
+        sim_run_for(rig.loop, SECONDS(100)); /* it reads nothing */
+        talkers_settle(rig.loop, &client, NULL);
+        assert_true(talker_heard(&client, much()));
+        assert_int_equal(talker_end(&client), TALK_ENDED);
+        sim_run_for(rig.loop, SECONDS(5) + 10000);
+        assert_int_equal(rig_conversations(&rig), 0);
+        stop(&rig, &client, &server);
+    }
+}
+
+/* A piece each few seconds, which is more than the idle time allows in all. */
+static void who_takes_something_is_not_idle(void **state)
+{
+    FOR_EACH_LEGS(legs)
+    {
+        struct proxy_rig rig;
+        struct talker    client, server;
+
+        begin_slowly(&rig, *legs, "idle_timeout = \"7s\"", &client, &server);
+        talker_finish(&server);
+        sim_close(server.wire);
+        for (int i = 0; i < 10; i++) {
+            sim_run_for(rig.loop, SECONDS(5));
+            sim_set_window(client.wire, (size_t)10000 + 1000 * (size_t)i);
+        }
+        assert_int_equal(rig_conversations(&rig), 1);
+        talkers_settle(rig.loop, &client, NULL);
+        assert_true(talker_heard(&client, much()));
+        assert_int_equal(talker_end(&client), TALK_ENDED);
+        stop(&rig, &client, &server);
+    }
+}
+
+static void who_takes_nothing_for_idle_timeout_is_given_up(void **state)
+{
+    FOR_EACH_LEGS(legs)
+    {
+        struct proxy_rig rig;
+        struct talker    client, server;
+
+        if (!legs->server) /* in the clear the end is behind what the client does not take */
+            continue;
+        begin_slowly(&rig, *legs, "idle_timeout = \"7s\"", &client, &server);
+        talker_finish(&server);
+        sim_close(server.wire);
+        sim_run_for(rig.loop, SECONDS(2 * 7 + 3));
+        assert_int_equal(rig_conversations(&rig), 0);
+        stop(&rig, &client, &server);
+    }
+}
+
+/* A drain ends an idle session once its client has the last answer, and not before. */
+static void a_drain_waits_for_a_client_to_take_the_answer(void **state)
+{
+    FOR_EACH_LEGS(legs)
+    {
+        for (int in_time = 0; in_time < 2; in_time++) {
+            struct proxy_rig rig;
+            struct talker    client, server;
+
+            begin_slowly(&rig, *legs, "drain_timeout = \"30s\"", &client, &server);
+            talker_say(&server, READY_WIRE);
+            sim_settle(rig.loop);
+            route_worker_drain(rig.rw);
+            sim_run_for(rig.loop, in_time ? SECONDS(25) : SECONDS(31));
+            if (in_time) {
+                talkers_settle(rig.loop, &client, &server);
+                assert_int_equal(memcmp(buf_bytes(&client.heard).p, much().p, much().len), 0);
+                buf_skip(&client.heard, much().len + READY_WIRE.len);
+                assert_true(talker_heard_error(&client, "57P01"));
+            }
+            sim_run_for(rig.loop, SECONDS(3));
+            assert_null(rig.rw); /* it is empty */
+            stop(&rig, &client, &server);
+        }
+    }
+}
+
 /* An error, and a reset because the server had unread bytes: the error is what matters. */
 static void an_error_before_a_reset_still_arrives(void **state)
 {
@@ -246,6 +361,10 @@ int main(void)
         cmocka_unit_test(a_forged_record_ends_the_session_of_both),
         cmocka_unit_test(the_last_words_reach_a_slow_client_that_has_stopped_sending),
         cmocka_unit_test(the_last_error_of_a_server_reaches_the_client_whole),
+        cmocka_unit_test(after_the_end_of_a_server_a_client_may_read_as_slowly_as_before),
+        cmocka_unit_test(who_takes_something_is_not_idle),
+        cmocka_unit_test(who_takes_nothing_for_idle_timeout_is_given_up),
+        cmocka_unit_test(a_drain_waits_for_a_client_to_take_the_answer),
         cmocka_unit_test(an_error_before_a_reset_still_arrives),
         cmocka_unit_test(a_client_that_goes_within_a_handshake_leaves_nothing_behind),
     };
