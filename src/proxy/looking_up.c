@@ -25,8 +25,8 @@ static bool would_bridge(const struct conversation *c)
 {
     int way = backend_settings(c)->scram;
 
-    return way == SCRAM_BRIDGE || (way == SCRAM_AUTO && leg_facts(&c->client.leg) != NULL &&
-                                   backend_settings(c)->sslmode != SSLMODE_DISABLE);
+    /* the server's leg has TLS: with `auto` and without TLS there is no auth_query */
+    return way == SCRAM_BRIDGE || (way == SCRAM_AUTO && leg_facts(&c->client.leg) != NULL);
 }
 
 static void take(struct conversation *c, const struct scram_verifier *verifier)

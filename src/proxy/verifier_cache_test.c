@@ -40,6 +40,23 @@ static void what_was_found_is_good_for_its_lifetime(void **state)
     verifier_cache_free(NULL);
 }
 
+/* Only some are dropped in one call, and none of the others is given out. */
+static void of_many_that_are_over_none_is_found(void **state)
+{
+    struct verifier_cache *cache = verifier_cache_new(1000, 100);
+    char                   user[16];
+
+    for (uint32_t i = 1; i <= 1000; i++) {
+        struct scram_verifier verifier = numbered(i);
+
+        snprintf(user, sizeof user, "user-%u", i);
+        verifier_cache_put(cache, user, 1, &verifier);
+    }
+    assert_int_equal(find(cache, "user-1000", 100), 1000);
+    assert_int_equal(find(cache, "user-1000", 101), 0);
+    verifier_cache_free(cache);
+}
+
 static void beyond_its_limit_the_oldest_gives_way(void **state)
 {
     enum { MOST = 3000 };
@@ -174,6 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_found_is_good_for_its_lifetime),
+        cmocka_unit_test(of_many_that_are_over_none_is_found),
         cmocka_unit_test(beyond_its_limit_the_oldest_gives_way),
         cmocka_unit_test(made_up_names_push_out_nobody),
         cmocka_unit_test(whose_time_is_over_is_wiped_and_dropped_without_being_asked_for),

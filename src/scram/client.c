@@ -67,13 +67,12 @@ static enum fail broken(struct failure *why, const char *what)
     return fail(why, FAIL_PROTOCOL, "the server broke SCRAM: %s", what);
 }
 
-/* The server's nonce begins with ours, and goes on. */
+/* The server's nonce begins with ours; what goes on there must be a nonce, too. */
 static bool continues(const struct scram_client *client, struct bytes nonce)
 {
     struct bytes ours = buf_bytes(&client->nonce);
 
-    return nonce.len > ours.len && nonce.len - ours.len <= SCRAM_NONCE_MOST &&
-           bytes_equal(bytes_first(nonce, ours.len), ours);
+    return nonce.len >= ours.len && bytes_equal(bytes_first(nonce, ours.len), ours);
 }
 
 enum fail scram_client_read_first(struct scram_client *client, struct bytes message,

@@ -85,11 +85,19 @@ static void a_first_message_of_the_server_that_is_not_the_protocol_is_refused(vo
         "r=" CLIENT_NONCE "x,i=1,s=AA==",     /* another order */
         "m=x,r=" CLIENT_NONCE "x,s=AA==,i=1", /* an extension that is demanded */
     };
-    struct failure why = { 0 };
+    static const char front[] = "r=" CLIENT_NONCE "x,s=AA==,i=1,x=";
+    char              longest[SCRAM_MESSAGE_MOST + 2];
+    struct failure    why = { 0 };
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(read_first(bad[i], &why), FAIL_PROTOCOL);
     assert_int_equal(read_first("r=" CLIENT_NONCE "x,s=AA==,i=1,x=more", &why), FAIL_NONE);
+    snprintf(longest, sizeof longest, "%s%0*d", front,
+             (int)(SCRAM_MESSAGE_MOST - strlen(front)), 0);
+    assert_int_equal(strlen(longest), SCRAM_MESSAGE_MOST);
+    assert_int_equal(read_first(longest, &why), FAIL_NONE);
+    strcat(longest, "0");
+    assert_int_equal(read_first(longest, &why), FAIL_PROTOCOL);
 }
 
 static void a_nonce_of_the_server_has_a_longest_length(void **state)

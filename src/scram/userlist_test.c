@@ -89,6 +89,27 @@ static void no_memory_is_a_failure(void **state)
     assert_int_equal(why.kind, FAIL_MEMORY);
 }
 
+static void *watched;
+static bool  was_wiped;
+
+static void look(void *memory)
+{
+    if (memory == watched)
+        was_wiped = memcmp((uint8_t *)memory + sizeof(size_t), "\0\0\0\0", 4) == 0;
+}
+
+static void verifiers_are_wiped(void **state)
+{
+    struct userlist *list = userlist_read("f", BYTES("\"ann\" " ONE), NULL);
+
+    watched = list;
+    assert_memory_equal((uint8_t *)watched + sizeof(size_t), "ann", 4);
+    alloc_before_free = look;
+    userlist_free(list);
+    alloc_before_free = NULL;
+    assert_true(was_wiped);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +117,7 @@ int main(void)
         cmocka_unit_test(a_file_without_users_is_empty),
         cmocka_unit_test(what_is_wrong_is_told_with_file_and_line),
         cmocka_unit_test(no_memory_is_a_failure),
+        cmocka_unit_test(verifiers_are_wiped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

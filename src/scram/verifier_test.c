@@ -2,8 +2,11 @@
 #include "scram/verifier.h"
 
 #include "base/base64.h"
+#include "base/secret.h"
+#include "crypto/sha256.h"
 #include "harness/alloc.h"
 #include "harness/check.h"
+#include "harness/memory.h"
 
 /* The password "pencil" of RFC 7677 as PostgreSQL keeps it. */
 #define PENCIL                                                                                 \
@@ -116,6 +119,28 @@ static void without_memory_there_are_no_keys(void **state)
     assert_memory_equal(&keys, &zero, sizeof keys);
 }
 
+/* The salted password is as good as the password itself. */
+static void what_keys_are_made_of_is_nowhere(void **state)
+{
+    const struct scram_stretch stretch = { 10, 4, "salt" };
+    struct scram_keys          keys;
+    uint8_t                    salted[SCRAM_KEY_LEN];
+    struct turned              wanted;
+
+    if (memory_is_sanitized())
+        skip();
+    assert_int_equal(sha256_pbkdf2(salted, BYTES("pencil"), BYTES("salt"), 10, NULL),
+                     FAIL_NONE);
+    wanted = memory_turned(salted, sizeof salted);
+    assert_true(memory_copies(wanted) >= 1);
+    secret_wipe(salted, sizeof salted);
+    assert_int_equal(scram_keys_make(&keys, BYTES("pencil"), &stretch, NULL), FAIL_NONE);
+    assert_int_equal(memory_copies(wanted), 0);
+    wanted = memory_turned(keys.client_key, SCRAM_KEY_LEN);
+    scram_keys_wipe(&keys);
+    assert_int_equal(memory_copies(wanted), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +150,7 @@ int main(void)
         cmocka_unit_test(a_salt_has_a_longest_length),
         cmocka_unit_test(stretches_are_compared_whole),
         cmocka_unit_test(without_memory_there_are_no_keys),
+        cmocka_unit_test(what_keys_are_made_of_is_nowhere),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

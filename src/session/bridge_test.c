@@ -3,6 +3,7 @@
 
 #include "harness/alloc.h"
 #include "harness/check.h"
+#include "harness/memory.h"
 #include "pg/error_response.h"
 #include "pg/sasl.h"
 
@@ -64,7 +65,10 @@ static void scene_init(struct scene *s, const struct cast *cast)
 
 static void scene_fini(struct scene *s)
 {
+    static const struct bridge nothing;
+
     bridge_fini(&s->bridge);
+    assert_memory_equal(&s->bridge, &nothing, sizeof nothing); /* its verifier, too */
     scram_client_fini(&s->client);
     scram_server_fini(&s->server);
     buf_fini(&s->to_client);
@@ -335,6 +339,34 @@ static void who_has_no_right_password_gets_28P01_and_nothing_else(void **state)
     buf_fini(&first);
 }
 
+/* Whoever has it can log in; the client's own copy is wiped before it speaks. */
+static void client_key_is_nowhere_behind_the_proof(void **state)
+{
+    struct buf    final = BUF_LIMIT(1000), message = BUF_LIMIT(1000);
+    struct turned key;
+    struct scene  s;
+
+    if (memory_is_sanitized())
+        skip();
+    begin(&s, &(struct cast){ .flag = SCRAM_BOUND });
+    client_begins(&s);
+    server_begins(&s);
+    assert_int_equal(scram_client_read_first(&s.client, body_of(&s.to_client), NULL),
+                     FAIL_NONE);
+    assert_int_equal(scram_client_final(&s.client, &s.keys, &final, NULL), FAIL_NONE);
+    sasl_write_response(&message, buf_bytes(&final));
+    key = memory_turned(s.keys.client_key, SCRAM_KEY_LEN);
+    assert_true(memory_copies(key) >= 1);
+    scram_keys_wipe(&s.keys);
+    client_says(&s, buf_bytes(&message));
+    assert_int_equal(memory_copies(key), 0);
+    assert_int_equal(s.verdict, BRIDGE_WANT_MORE);
+    server_accepts(&s);
+    buf_fini(&final);
+    buf_fini(&message);
+    scene_fini(&s);
+}
+
 static void the_client_is_shown_the_salt_of_the_server(void **state)
 {
     static const struct cast casts[] = { { .is_unknown = true },
@@ -354,18 +386,29 @@ static void the_client_is_shown_the_salt_of_the_server(void **state)
     }
 }
 
+/* In every state before the server's proof. */
 static void a_server_that_lets_in_without_proof_is_broken(void **state)
 {
-    for (int step = 1; step < 4; step++) {
+    static const struct {
+        bool client, server, proof;
+    } cases[] = {
+        { .client = false },
+        { .client = true },
+        { .server = true },
+        { .client = true, .server = true },
+        { .client = true, .server = true, .proof = true },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct scene s;
 
         begin(&s, &(struct cast){ .flag = SCRAM_BOUND });
-        if (step > 1)
+        if (cases[i].client)
             client_begins(&s);
-        if (step > 2) {
+        if (cases[i].server)
             server_begins(&s);
+        if (cases[i].proof)
             client_proves(&s);
-        }
         buf_clear(&s.to_client);
         server_says(&s, OK);
         assert_int_equal(s.verdict, BRIDGE_BROKEN);
@@ -610,6 +653,7 @@ int main(void)
         cmocka_unit_test(plus_is_not_offered_where_somebody_could_be_behind_us),
         cmocka_unit_test(bad_first_messages_get_the_code_of_postgresql),
         cmocka_unit_test(who_has_no_right_password_gets_28P01_and_nothing_else),
+        cmocka_unit_test(client_key_is_nowhere_behind_the_proof),
         cmocka_unit_test(the_client_is_shown_the_salt_of_the_server),
         cmocka_unit_test(a_server_that_lets_in_without_proof_is_broken),
         cmocka_unit_test(a_server_that_does_not_know_the_verifier_is_broken),

@@ -7,21 +7,8 @@
 #include "tls/wiping.h"
 
 #include "harness/check.h"
+#include "harness/memory.h"
 #include "harness/tls_pair.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define IS_SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define IS_SANITIZED true
-#endif
-#endif
-#ifndef IS_SANITIZED
-#define IS_SANITIZED false
-#endif
 
 static struct tls_pki pki;
 
@@ -37,86 +24,30 @@ static int remove_pki(void **state)
     return 0;
 }
 
-/* ---- the search ---- */
-
-/* Kept with all bits turned, or it would be found here. */
-struct wanted {
-    uint8_t turned[TLS_LONGEST_SECRET];
-    size_t  len;
-};
-
-static struct wanted wanted_of(const uint8_t *secret, size_t len)
-{
-    struct wanted wanted = { .len = len };
-
-    for (size_t i = 0; i < len; i++)
-        wanted.turned[i] = (uint8_t)~secret[i];
-    return wanted;
-}
-
-static bool stands_at(const uint8_t *at, const struct wanted *wanted)
-{
-    for (size_t i = 0; i < wanted->len; i++)
-        if ((at[i] ^ wanted->turned[i]) != 0xff)
-            return false;
-    return true;
-}
-
-static unsigned count_in(const uint8_t *at, const uint8_t *end, const struct wanted *wanted)
-{
-    unsigned count = 0;
-
-    while ((size_t)(end - at) >= wanted->len &&
-           (at = memchr(at, (uint8_t)~wanted->turned[0],
-                        (size_t)(end - at) - wanted->len + 1)) != NULL)
-        count += stands_at(at++, wanted);
-    return count;
-}
-
-/* In all memory of the process that can be written. */
-static unsigned copies_of(struct wanted wanted)
-{
-    FILE    *maps = fopen("/proc/self/maps", "r");
-    char     line[512];
-    unsigned count = 0;
-
-    assert_non_null(maps);
-    while (fgets(line, sizeof line, maps) != NULL) {
-        unsigned long low, high;
-        char          rights[8];
-
-        if (sscanf(line, "%lx-%lx %7s", &low, &high, rights) == 3 && rights[0] == 'r' &&
-            rights[1] == 'w')
-            count += count_in((const uint8_t *)low, (const uint8_t *)high, &wanted);
-    }
-    fclose(maps);
-    return count;
-}
-
 /* ---- what is looked for: one direction's ---- */
 
 struct secrets {
-    struct wanted secret, key;
+    struct turned secret, key;
 };
 
 static struct secrets secrets_of(const struct tls_traffic *traffic)
 {
     enum tls_suite suite = (enum tls_suite)traffic->suite;
 
-    return (struct secrets){ wanted_of(traffic->secret, tls_suite_secret_bytes(suite)),
-                             wanted_of(traffic->key, tls_suite_key_bytes(suite)) };
+    return (struct secrets){ memory_turned(traffic->secret, tls_suite_secret_bytes(suite)),
+                             memory_turned(traffic->key, tls_suite_key_bytes(suite)) };
 }
 
 static void assert_there(const struct secrets *secrets)
 {
-    assert_true(copies_of(secrets->secret) >= 1);
-    assert_true(copies_of(secrets->key) >= 1);
+    assert_true(memory_copies(secrets->secret) >= 1);
+    assert_true(memory_copies(secrets->key) >= 1);
 }
 
 static void assert_gone(const struct secrets *secrets)
 {
-    assert_int_equal(copies_of(secrets->secret), 0);
-    assert_int_equal(copies_of(secrets->key), 0);
+    assert_int_equal(memory_copies(secrets->secret), 0);
+    assert_int_equal(memory_copies(secrets->key), 0);
 }
 
 /* ---- a connection ---- */
@@ -170,7 +101,7 @@ static const char *const suites[] = { "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM
 
 static void keys_that_were_replaced_are_nowhere(void **state)
 {
-    if (IS_SANITIZED)
+    if (memory_is_sanitized())
         skip();
     for (size_t i = 0; i < SUITES; i++) {
         struct tls_pair pair = new_pair(suites[i]);
@@ -195,7 +126,7 @@ static void keys_that_were_replaced_are_nowhere(void **state)
 
 static void keys_of_a_direction_that_is_over_are_nowhere(void **state)
 {
-    if (IS_SANITIZED)
+    if (memory_is_sanitized())
         skip();
     for (size_t i = 0; i < SUITES; i++) {
         struct tls_pair pair = new_pair(suites[i]);
@@ -217,7 +148,7 @@ static void keys_of_a_direction_that_is_over_are_nowhere(void **state)
 
 static void keys_of_a_connection_that_failed_are_nowhere(void **state)
 {
-    if (IS_SANITIZED)
+    if (memory_is_sanitized())
         skip();
     for (size_t i = 0; i < SUITES; i++) {
         struct tls_pair pair = new_pair(suites[i]);
@@ -244,10 +175,10 @@ static void keys_of_a_connection_that_failed_are_nowhere(void **state)
 static void secrets_of_a_handshake_that_stops_are_nowhere(void **state)
 {
     struct tls_pair pair;
-    struct wanted   down;
+    struct turned   down;
     struct bytes    none = { 0 }, in;
 
-    if (IS_SANITIZED)
+    if (memory_is_sanitized())
         skip();
     init_pair(&pair, suites[0]);
     assert_int_equal(tls_engine_handshake(pair.client.engine, &none, &pair.client.out),
@@ -256,10 +187,10 @@ static void secrets_of_a_handshake_that_stops_are_nowhere(void **state)
     assert_int_equal(tls_engine_handshake(pair.server.engine, &in, &pair.server.out),
                      TLS_WANT_MORE);
     assert_int_equal(pair.server.engine->handover.written, 32);
-    down = wanted_of(pair.server.engine->session.write.secret, 32);
-    assert_true(copies_of(down) >= 1);
+    down = memory_turned(pair.server.engine->session.write.secret, 32);
+    assert_true(memory_copies(down) >= 1);
     tls_pair_fini(&pair);
-    assert_int_equal(copies_of(down), 0);
+    assert_int_equal(memory_copies(down), 0);
 }
 
 int main(void)

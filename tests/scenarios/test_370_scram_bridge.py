@@ -197,6 +197,12 @@ def test_another_nonce_or_another_certificate_in_the_proof_is_refused(bridged, c
         first = sasl.body_of(login.first(), 11)
         refused(login.final(first, nonce="another"), "08P01")
     with secured(one, certs) as client:
+        login = sasl.Login(client)
+        login.offered()
+        first = sasl.body_of(login.first(), 11)
+        ours, last = first.partition(",")[0][2:-1], first.partition(",")[0][-1]
+        refused(login.final(first, nonce=ours + ("a" if last != "a" else "b")), "08P01")
+    with secured(one, certs) as client:
         login = sasl.Login(client, header="p=tls-server-end-point,,", hashed=bytes(32))
         login.offered()
         refused(login.final(sasl.body_of(login.first(), 11)), "28000")

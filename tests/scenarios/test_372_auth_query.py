@@ -135,6 +135,20 @@ def test_nothing_of_a_startup_packet_reaches_the_question(asking, asked, certs, 
     assert asked() == ["ann"]
 
 
+def test_a_name_that_the_server_would_cut_is_nobodys(asking, asked, certs, scramdb, postgres):
+    """PostgreSQL takes the first 63 bytes of it for a name: of whom is not asked."""
+    longest = "x" * 63
+    with postgres.connect(dbname="postgres") as session:
+        session.execute("set password_encryption = 'scram-sha-256'")
+        session.execute(f"drop role if exists {longest}")
+        session.execute(f"create role {longest} login password 'open sesame'")
+    one = asking(auth_query="select public.verifier_of($1)")
+    assert login(one, certs, scramdb, longest).returncode == 0
+    done = login(one, certs, scramdb, longest + "y")
+    assert "password authentication failed" in done.stderr
+    assert asked() == [longest]
+
+
 def test_the_file_is_asked_first(asking, asked, certs, scramdb, folder, postgres):
     from peers import verifiers
     users = verifiers.userlist(folder, verifiers.copied(postgres, "ann"))
