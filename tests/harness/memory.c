@@ -49,6 +49,15 @@ static unsigned count_in(const uint8_t *at, const uint8_t *end, const struct tur
     return count;
 }
 
+void memory_call_below(void (*call)(void *of), void *of)
+{
+    volatile uint8_t far[1 << 16];
+
+    far[0] = far[sizeof far - 1] = 0;
+    call(of);
+    far[0] = far[sizeof far - 1]; /* no tail call */
+}
+
 unsigned memory_copies(struct turned wanted)
 {
     FILE    *maps = fopen("/proc/self/maps", "r");

@@ -26,6 +26,10 @@ struct turned {
 struct turned memory_turned(const uint8_t *secret, size_t len);
 unsigned      memory_copies(struct turned wanted);
 
+/* Calls it from further down the stack than a search reaches, which would overwrite what the
+ * call has left there. */
+void memory_call_below(void (*call)(void *of), void *of);
+
 /* A sanitizer keeps what was freed, and looks at who looks. */
 bool memory_is_sanitized(void);
 

@@ -235,18 +235,21 @@ def test_an_empty_first_answer_gets_an_empty_challenge(bridged, certs):
 
 # What the server asks for, and what passes with the login.
 
-@pytest.mark.parametrize("user", ["alice", "md5", "clear"])
+@pytest.mark.parametrize("user, more", [("alice", {}), ("alice", {"dbname": "certdb"}), ("md5", {}),
+                                        ("clear", {})], ids=["trust", "cert", "md5", "password"])
 def test_what_is_weaker_passes_in_auto_and_is_refused_by_a_bridge(bridged, certs, postgres, folder,
-                                                                  user):
-    """trust, md5, cleartext; a client that requires binding refuses the rest by itself."""
+                                                                  user, more):
+    """And a client that requires binding refuses the rest by itself."""
     users = verifiers.userlist(folder, {user: verifiers.made(PASSWORD)}, "weak.txt")
-    auto = bridged(scram="auto", auth_file=users)
-    done = scram(auto.port, user=user, **client_cert(certs, None))
-    assert done.returncode == 0, done.stderr
-    done = scram(auto.port, user=user, channel_binding="require", **client_cert(certs, None))
+    own = {"client_cert": certs.cert("proxy"), "client_key": certs.key("proxy")} if more else {}
+    more = {**more, **client_cert(certs, None)}
+    auto = bridged(scram="auto", auth_file=users, **own)
+    done = scram(auto.port, user=user, **more)
+    assert (done.returncode, done.stdout) == (0, f"{user}\n"), done.stderr
+    done = scram(auto.port, user=user, channel_binding="require", **more)
     assert "channel binding" in done.stderr and done.returncode == 2
-    forced = bridged(auth_file=users)
-    done = scram(forced.port, user=user, **client_cert(certs, None))
+    forced = bridged(auth_file=users, **own)
+    done = scram(forced.port, user=user, **more)
     assert "did not ask for SCRAM-SHA-256" in done.stderr and done.returncode == 2
 
 
@@ -261,13 +264,14 @@ def test_a_user_without_a_verifier_passes_through_in_auto(bridged, certs, folder
 
 
 def test_protocol_3_2_and_grease_pass(bridged, certs):
-    one = bridged()
-    with secured(one, certs) as client:
-        login = sasl.Login(client, version=3 << 16 | 9999, **{"_pq_.test_protocol_negotiation": ""})
-        negotiated = client.message()
-        assert negotiated.type == "v"
-        assert b"_pq_.test_protocol_negotiation\0" in negotiated.body
-        assert login.whole()[-1].type == "Z"
+    one, grease = bridged(), {"_pq_.test_protocol_negotiation": ""}
+    for minor, options in ((2, {}), (9999, {}), (9999, grease), (0, grease)):
+        with secured(one, certs) as client:
+            login = sasl.Login(client, version=3 << 16 | minor, **options)
+            negotiated = client.message()
+            assert negotiated.type == "v"
+            assert (b"_pq_.test_protocol_negotiation\0" in negotiated.body) == bool(options)
+            assert login.whole()[-1].type == "Z"
 
 
 def test_a_reset_of_the_server_at_the_end_of_the_login_is_told(bridged, postgres, certs):
