@@ -128,9 +128,10 @@ static void a_server_that_does_not_know_the_verifier_is_refused(void **state)
         { "", FAIL_PROTOCOL },
         { "e=invalid-proof", FAIL_REFUSED },
     };
-    struct scram_client client;
-    struct buf          out = BUF_LIMIT(1000);
-    struct failure      why = { 0 };
+    static const struct scram_client nothing;
+    struct scram_client              client;
+    struct buf                       out = BUF_LIMIT(1000);
+    struct failure                   why = { 0 };
 
     scram_client_init(&client, &plain);
     assert_int_equal(scram_client_first(&client, &out, NULL), FAIL_NONE);
@@ -141,6 +142,7 @@ static void a_server_that_does_not_know_the_verifier_is_refused(void **state)
             scram_client_read_final(&client, bytes_of_string(cases[i].message), &why),
             cases[i].rc);
     scram_client_fini(&client);
+    assert_memory_equal(&client, &nothing, sizeof nothing); /* what it expected is forgotten */
     buf_fini(&out);
 }
 

@@ -49,6 +49,14 @@ def test_every_worker_has_a_ring_where_the_kernel_gives_it(io_uring, start, post
     assert not one.find("event_loop.refused")
 
 
+def test_epoll_serves_where_it_is_asked_for(io_uring, start, postgres_clear):
+    one = start(route({"address": postgres_clear.address}), event_loop="epoll", workers=2)
+    assert one.wait_event("proxy.start")["event_loop"] == "epoll"
+    assert RINGS not in descriptors(one)
+    assert psql(one.port).stdout.strip() == "1"
+    assert not one.find("event_loop.refused")
+
+
 def test_epoll_serves_where_no_memory_may_be_locked(io_uring, without_locked_memory, start,
                                                     postgres_clear):
     one = start(route({"address": postgres_clear.address}), event_loop="auto", workers=2)

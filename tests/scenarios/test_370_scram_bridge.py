@@ -253,6 +253,16 @@ def test_what_is_weaker_passes_in_auto_and_is_refused_by_a_bridge(bridged, certs
     assert "did not ask for SCRAM-SHA-256" in done.stderr and done.returncode == 2
 
 
+def test_what_a_client_says_early_reaches_a_server_that_asks_for_nothing(bridged, certs, folder):
+    """A query behind the startup packet waits in the bridge, and goes on when that is over."""
+    users = verifiers.userlist(folder, {"alice": verifiers.made(PASSWORD)}, "weak.txt")
+    one = bridged(scram="auto", auth_file=users)
+    with secured(one, certs) as client:
+        client.send(wire.startup("alice", "postgres") + wire.query("select 'early'"))
+        assert client.messages_until("ZE")[-1].type == "Z"
+        assert any(b"early" in message.body for message in client.messages_until("ZE"))
+
+
 def test_a_user_without_a_verifier_passes_through_in_auto(bridged, certs, folder):
     users = verifiers.userlist(folder, {"somebody": verifiers.made(PASSWORD)}, "other.txt")
     one = bridged(scram="auto", auth_file=users)
