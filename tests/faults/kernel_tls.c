@@ -272,23 +272,22 @@ static int check_header(const uint8_t *header)
  * end, -1 and errno. */
 static long take_record(int fd, struct played *socket)
 {
-    size_t want = HEADER;
+    size_t want = socket->have < HEADER ? HEADER : record_size(socket->record);
 
-    for (;;) {
-        ssize_t n;
+    while (socket->have < want) {
+        ssize_t n =
+            REAL(recv)(fd, socket->record + socket->have, want - socket->have, MSG_DONTWAIT);
 
-        if (socket->have == want && want > HEADER)
-            return (long)want;
-        n = REAL(recv)(fd, socket->record + socket->have, want - socket->have, MSG_DONTWAIT);
         if (n <= 0)
             return n;
         socket->have += (size_t)n;
-        if (socket->have < want)
+        if (socket->have != HEADER)
             continue;
-        if (want == HEADER && check_header(socket->record) != 0)
+        if (check_header(socket->record) != 0)
             return fails(check_header(socket->record));
         want = record_size(socket->record);
     }
+    return (long)want;
 }
 
 /* The next one, if it is whole, to the same place; it stays in the socket as well, whose

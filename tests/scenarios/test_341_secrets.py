@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from hostile.kernel import Kernel
 from peers import wire
 from peers.backend import accept_login
 from peers.proxy import program, route, sanitized
@@ -76,9 +77,9 @@ def key_logs(folder):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="reads another process's memory")
 @pytest.mark.skipif(sanitized(), reason="memory is as the sanitizer wants it")
-@pytest.mark.parametrize("layer", ["record", "library"])
-def test_no_secret_of_a_connection_that_ended_is_in_memory(start, listener, fake, certs, key_logs,
-                                                           layer):
+@pytest.mark.parametrize("layer", ["record", "library", "kernel"])
+def test_no_secret_of_a_connection_that_ended_is_in_memory(start, listener, fake, folder, certs,
+                                                           key_logs, layer):
     server_tls, client_tls = certs.server("backend"), certs.client()
     client_tls.keylog_filename, server_tls.keylog_filename = key_logs
 
@@ -87,18 +88,20 @@ def test_no_secret_of_a_connection_that_ended_is_in_memory(start, listener, fake
         while stream.message().type == "Q":
             stream.send(wire.READY)
 
+    env = Kernel(folder).env if layer == "kernel" else None     # one that is played
     one = start(route({"address": fake(script).address, "sslmode": "require",
-                       "record_layer": layer}, listener("require", record_layer=layer)))
+                       "record_layer": layer}, listener("require", record_layer=layer)), env=env)
     with connect_tls(one.port, client_tls) as client:
         client.login()
         for _ in range(3):
             client.send(wire.query("select 1"))
             assert client.message().type == "Z"
+        assert len(one.find("tls.kernel")) == (2 if layer == "kernel" else 0)
         sides = [secrets_in(log) for log in key_logs]
         for secrets in sides:           # they can be found where they are
             alive = found_in(one.process.pid, secrets)
             assert alive
-            if layer == "record":
+            if layer != "library":
                 assert {"CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"} <= alive
                 assert not {name for name in alive if "HANDSHAKE" in name or "EXPORTER" in name}
     one.end()                           # which is told before the memory goes
