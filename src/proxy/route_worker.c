@@ -86,13 +86,14 @@ static enum fail make_lookups(struct route_worker *rw, struct failure *why)
     return rc;
 }
 
-static void free_lookups(struct route_worker *rw)
+/* Nobody logs in here any more but those who have begun, and sessions may live on for months.
+ */
+static void forget_lookups(struct route_worker *rw)
 {
     for (size_t i = 0; rw->lookups != NULL && i <= rw->route->host_count; i++) {
         verifier_cache_free(rw->lookups[i].cache);
-        secret_wipe(&rw->lookups[i].keys, sizeof rw->lookups[i].keys);
+        secret_wipe(&rw->lookups[i], sizeof rw->lookups[i]);
     }
-    free(rw->lookups);
 }
 
 struct route_lookup *route_worker_lookup(const struct route_worker *rw,
@@ -138,7 +139,8 @@ void route_worker_free(struct route_worker *rw)
     route_worker_stop_listening(rw);
     loop_timer_stop(rw->worker->loop, &rw->drain_deadline);
     refusals_fini(&rw->refusals);
-    free_lookups(rw);
+    forget_lookups(rw);
+    free(rw->lookups);
     tls_context_release(rw->client_context);
     for (size_t i = 0; rw->backend_contexts != NULL && i <= rw->route->host_count; i++)
         tls_context_release(rw->backend_contexts[i]);
@@ -211,6 +213,7 @@ void route_worker_lost_one(struct route_worker *rw)
 void route_worker_retire(struct route_worker *rw)
 {
     route_worker_stop_listening(rw);
+    forget_lookups(rw);
     rw->state = ROUTE_RETIRED;
     route_worker_lost_one(rw);
 }
@@ -220,6 +223,7 @@ void route_worker_drain(struct route_worker *rw)
     if (rw->state == ROUTE_DRAINING)
         return;
     route_worker_stop_listening(rw);
+    forget_lookups(rw);
     rw->state = ROUTE_DRAINING;
     loop_timer_start(rw->worker->loop, &rw->drain_deadline,
                      rw->route->settings->limits.drain_timeout_us);

@@ -29,7 +29,7 @@ struct route_listener {
 
 /* What auth_query has brought to light for one backend. */
 struct route_lookup {
-    struct verifier_cache *cache; /* NULL: nothing is remembered */
+    struct verifier_cache *cache; /* NULL: nothing is remembered, or not any more */
     struct auth_query_keys keys;
 };
 

@@ -249,6 +249,30 @@ static void the_tally_goes_on_over_a_reload(void **state)
     rig_stop(&rig);
 }
 
+static void what_was_looked_up_goes_with_a_reload_and_not_with_the_last_session(void **state)
+{
+    struct rig_route             route = { .listener = "sslmode = \"disable\"",
+                                           .backend = "sslmode = \"disable\"\nscram = \"bridge\"\n"
+                                                                  "auth_query = \"select $1\"\n"
+                                                                  "auth_query_user = \"role\"" };
+    const struct scram_verifier  verifier = { .stretch = { .iterations = 4096 } };
+    const struct scram_verifier *found;
+    struct proxy_rig             rig;
+    struct sim_peer             *client;
+
+    rig_start_route(&rig, 1, &route);
+    client = sim_connect(rig.loop, FRONT);
+    sim_settle(rig.loop);
+    verifier_cache_put(rig.rw->lookups[0].cache, "ann", 1, &verifier);
+    assert_true(verifier_cache_find(rig.rw->lookups[0].cache, "ann", 1, &found));
+    rig_reload(&rig, &route);
+    assert_non_null(rig.retired); /* the client is still there */
+    assert_null(rig.retired->lookups[0].cache);
+    assert_non_null(rig.rw->lookups[0].cache);
+    sim_close(client);
+    rig_stop(&rig);
+}
+
 static void addresses_are_counted_over_a_reload(void **state)
 {
     struct rig_route route = clear_route("sslmode = \"disable\"", "max_connections_per_ip = 1");
@@ -430,6 +454,7 @@ int main(void)
         cmocka_unit_test(
             a_handshake_too_many_is_told_instead_of_s_and_the_next_second_it_works),
         cmocka_unit_test(the_tally_goes_on_over_a_reload),
+        cmocka_unit_test(what_was_looked_up_goes_with_a_reload_and_not_with_the_last_session),
         cmocka_unit_test(addresses_are_counted_over_a_reload),
         cmocka_unit_test(only_admitted_networks_get_an_answer),
         cmocka_unit_test(accepting_pauses_where_it_fails_and_resumes_by_itself),
