@@ -2,6 +2,7 @@
 #include "runtime/command.h"
 
 #include "base/buf.h"
+#include "runtime/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -98,6 +99,14 @@ static int spawn(struct process *p, int to, char *text)
     return rc;
 }
 
+static enum fail prove_wanted(struct process *p)
+{
+    return signals_stop_waits()
+               ? fail(p->why, FAIL_REFUSED, "%s was given up: a signal asks to stop",
+                      p->options->setting)
+               : FAIL_NONE;
+}
+
 static enum fail start(struct process *p, char *text)
 {
     struct itimerspec limit = {
@@ -168,7 +177,7 @@ static void watch(struct process *p, struct secret *out)
         if (fds[1].revents != 0)
             read_some(p, out);
         look_for_its_end(p);
-        if (p->pid != 0 && fds[0].revents != 0)
+        if (p->pid != 0 && prove_wanted(p) == FAIL_NONE && fds[0].revents != 0)
             fail(p->why, FAIL_TIMEOUT, "%s did not end within %u ms", p->options->setting,
                  p->options->timeout_ms);
     }
@@ -228,7 +237,8 @@ enum fail command_run(const struct command_options *options, struct secret *out,
     put_command(&text, options);
     if (!buf_ok(&text))
         rc = fail(p.why, FAIL_CONFIG, "%s is too long", options->setting);
-    else if ((rc = secret_init(out, options->most_bytes + 2, p.why)) == FAIL_NONE &&
+    else if ((rc = prove_wanted(&p)) == FAIL_NONE &&
+             (rc = secret_init(out, options->most_bytes + 2, p.why)) == FAIL_NONE &&
              (rc = start(&p, (char *)text.memory + text.head)) == FAIL_NONE) {
         watch(&p, out);
         rc = check(&p, out);

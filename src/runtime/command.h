@@ -4,7 +4,7 @@
  *
  * `/bin/sh -c COMMAND` in a session of its own: no terminal, input from /dev/null, errors to
  * where ours go, no signals blocked or ignored, no descriptors of ours.  It blocks the thread
- * that calls it: for the control thread only.
+ * that calls it: for the control thread only, and given up when that is asked to stop.
  */
 #ifndef PGTLS_RUNTIME_COMMAND_H
 #define PGTLS_RUNTIME_COMMAND_H

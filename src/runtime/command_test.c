@@ -188,6 +188,23 @@ static void it_fails_cleanly_when_memory_runs_out(void **state)
     }
 }
 
+static void it_is_given_up_when_a_signal_asks_to_stop(void **state)
+{
+    const struct timespec at_once = { 0 };
+    sigset_t              set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    assert_int_equal(sigprocmask(SIG_BLOCK, &set, NULL), 0);
+    kill(getpid(), SIGTERM); /* as if it came before */
+    assert_fails("echo secret", "given up: a signal asks to stop");
+    assert_int_equal(sigtimedwait(&set, NULL, &at_once), SIGTERM);
+    assert_fails("kill -TERM $PPID; exec sleep 60", "given up: a signal asks to stop");
+    assert_int_equal(sigtimedwait(&set, NULL, &at_once), SIGTERM);
+    assert_prints("echo secret", "f", "secret");
+    assert_int_equal(sigprocmask(SIG_UNBLOCK, &set, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +216,7 @@ int main(void)
         cmocka_unit_test(what_runs_on_in_the_background_is_not_waited_for),
         cmocka_unit_test(a_key_is_opened_by_what_the_command_prints),
         cmocka_unit_test(it_fails_cleanly_when_memory_runs_out),
+        cmocka_unit_test(it_is_given_up_when_a_signal_asks_to_stop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

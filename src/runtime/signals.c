@@ -39,6 +39,14 @@ void signals_block(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+bool signals_stop_waits(void)
+{
+    sigset_t waiting;
+
+    return sigpending(&waiting) == 0 &&
+           (sigismember(&waiting, SIGTERM) == 1 || sigismember(&waiting, SIGINT) == 1);
+}
+
 enum fail signals_start(struct signals *signals, struct loop *loop, struct failure *why)
 {
     sigset_t  set = ours();

@@ -21,6 +21,10 @@ struct signals {
 /* Blocks the signals in this thread, and so in every thread that it starts from here on. */
 void signals_block(void);
 
+/* Whether one that asks to stop has come and waits to be told: who keeps the control thread
+ * from its loop for long gives up then. */
+bool signals_stop_waits(void);
+
 /* They come through `loop`; after signals_block(). */
 enum fail signals_start(struct signals *signals, struct loop *loop,
                         struct failure *why) WARN_UNUSED;

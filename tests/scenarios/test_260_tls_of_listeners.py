@@ -144,6 +144,21 @@ def test_a_passphrase_command_that_fails_is_an_error(refused, certs, command, co
     assert "echo" not in text           # it may be a secret itself
 
 
+def test_a_stop_does_not_wait_for_a_passphrase_command(serving, certs, folder):
+    """It is sent while the command runs, and long before its ten seconds are over."""
+    slow, runs = os.path.join(folder, "slow"), os.path.join(folder, "runs")
+    one = serving(server_key=certs.key("server-encrypted"), key_passphrase_command=f"if [ -e {slow} ]; "
+                  f"then touch {runs}; sleep 60; fi; echo secret")
+    open(slow, "w", encoding="ascii").close()
+    one.signal(signal.SIGHUP)
+    while not os.path.exists(runs):
+        time.sleep(0.01)
+    one.signal(signal.SIGTERM)
+    assert one.wait_exit() == 0
+    reason = one.wait_event("reload.failed")["reason"]
+    assert "key_passphrase_command was given up: a signal asks to stop" in reason, reason
+
+
 @pytest.mark.long
 def test_a_passphrase_command_that_hangs_is_ended(refused, certs):
     begun = time.monotonic()
