@@ -55,13 +55,20 @@ uint8_t *buf_reserve(struct buf *buf, size_t n)
         uint8_t *memory = realloc(buf->memory, capacity);
 
         if (memory == NULL) {
-            buf->failed = true;
+            buf->failed = buf->lacks_memory = true;
             return NULL;
         }
         buf->memory = memory;
         buf->capacity = capacity;
     }
     return buf->memory + buf->head + buf->len;
+}
+
+enum fail buf_failure(const struct buf *buf, enum fail kind, const char *text,
+                      struct failure *why)
+{
+    return buf->lacks_memory ? fail(why, FAIL_MEMORY, "out of memory")
+                             : fail(why, kind, "%s", text);
 }
 
 void buf_wrote(struct buf *buf, size_t n)
@@ -152,5 +159,5 @@ void buf_clear(struct buf *buf)
 {
     buf->head = 0;
     buf->len = 0;
-    buf->failed = false;
+    buf->failed = buf->lacks_memory = false;
 }

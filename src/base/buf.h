@@ -13,6 +13,7 @@
 #define PGTLS_BASE_BUF_H
 
 #include "base/bytes.h"
+#include "base/fail.h"
 
 struct buf {
     uint8_t *memory;
@@ -21,6 +22,7 @@ struct buf {
     size_t   capacity;
     size_t   limit_bytes;
     bool     failed;
+    bool     lacks_memory; /* why it failed; else the limit was reached */
 };
 
 #define BUF_LIMIT(bytes) ((struct buf){ .limit_bytes = (bytes) })
@@ -60,6 +62,10 @@ static inline bool buf_ok(const struct buf *buf)
 {
     return !buf->failed;
 }
+
+/* Records why it failed: FAIL_MEMORY, or `kind` and `text` where the limit was reached. */
+enum fail buf_failure(const struct buf *buf, enum fail kind, const char *text,
+                      struct failure *why);
 
 /* Room left before the limit. */
 static inline size_t buf_room(const struct buf *buf)

@@ -87,6 +87,15 @@ static enum fail read_target(struct parameters *parameters, struct check_argumen
     return rc != FAIL_NONE ? rc : sources_fill(parameters, why);
 }
 
+static int tell(const struct failure *why)
+{
+    if (why->kind != FAIL_MEMORY)
+        return complain_of_usage("check: %s%s%s", why->text, why->hint[0] != '\0' ? "; " : "",
+                                 why->hint);
+    complain("check: out of memory");
+    return EXIT_FAILED;
+}
+
 static int print_json(const struct diagnosis *diagnosis)
 {
     struct buf out = BUF_LIMIT(JSON_BYTES);
@@ -108,8 +117,7 @@ static int run(const struct check_arguments *arguments, const struct parameters 
     check_show_init(&show);
     diagnosis->events = arguments->is_json ? NULL : &show.events;
     if (doctor_run(parameters, &arguments->options, diagnosis, &why) != FAIL_NONE)
-        return complain_of_usage("check: %s%s%s", why.text, why.hint[0] != '\0' ? "; " : "",
-                                 why.hint);
+        return tell(&why);
     if (arguments->is_json)
         status = print_json(diagnosis);
     else if (!check_show_end(&show, diagnosis))
@@ -134,8 +142,7 @@ int cmd_check(int argc, char **argv)
     if (diagnosis == NULL)
         complain("out of memory");
     else if (read_target(&parameters, &arguments, &why) != FAIL_NONE)
-        status = complain_of_usage("check: %s%s%s", why.text, why.hint[0] != '\0' ? "; " : "",
-                                   why.hint);
+        status = tell(&why);
     else
         status = run(&arguments, &parameters, diagnosis);
     parameters_fini(&parameters);

@@ -35,10 +35,8 @@ static void wipe(struct buf *message)
 static enum auth_verdict send_answer(struct check_login *login, struct buf *message)
 {
     struct failure why = { 0 };
-    enum fail      rc = FAIL_LIMIT;
+    enum fail      rc = talk_send_message(&login->talk, message, &why);
 
-    if (buf_ok(message))
-        rc = talk_send(&login->talk, buf_bytes(message), &why);
     wipe(message);
     return rc == FAIL_NONE ? AUTH_GOES_ON
                            : give_up(login, FINDING_LOGIN_CUT,

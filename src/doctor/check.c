@@ -44,13 +44,26 @@ enum fail check_open(const struct check *check, struct talk *talk, struct failur
     return talk_open(talk, &check->chosen->address, check_deadline(check), why);
 }
 
+void check_note(const struct check *check, const struct failure *why)
+{
+    if (why->kind == FAIL_MEMORY)
+        check->diagnosis->lacks_memory = true;
+}
+
+void check_close(const struct check *check, struct talk *talk)
+{
+    if (talk->lacks_memory)
+        check->diagnosis->lacks_memory = true;
+    talk_close(talk);
+}
+
 enum fail check_ask_for_tls(struct talk *talk, uint8_t *answer, struct failure *why)
 {
     struct buf request = BUF_LIMIT(8);
     enum fail  rc;
 
     dial_ask_for_tls(&request);
-    rc = talk_send(talk, buf_bytes(&request), why);
+    rc = talk_send_message(talk, &request, why);
     buf_fini(&request);
     return rc != FAIL_NONE ? rc : talk_receive_byte(talk, answer, why);
 }
@@ -115,6 +128,8 @@ struct tls_context *check_new_context(const struct check *check, enum check_mode
     struct tls_context *context = policy != NULL ? tls_context_new(policy, why) : NULL;
 
     tls_policy_release(policy);
+    if (context == NULL)
+        check_note(check, why);
     return context;
 }
 

@@ -75,6 +75,12 @@ enum severity check_severity(bool needs);
 enum fail check_open(const struct check *check, struct talk *talk,
                      struct failure *why) WARN_UNUSED;
 
+/* Notes in the diagnosis that memory has run out, where that is why. */
+void check_note(const struct check *check, const struct failure *why);
+
+/* Ends it, and notes the same. */
+void check_close(const struct check *check, struct talk *talk);
+
 /* SSLRequest, and the one byte of the answer. */
 enum fail check_ask_for_tls(struct talk *talk, uint8_t *answer,
                             struct failure *why) WARN_UNUSED;

@@ -56,6 +56,7 @@ struct diagnosis_events {
 
 struct diagnosis {
     struct diagnosis_events *events;                 /* or NULL */
+    bool                     lacks_memory;           /* here: what was found may be wrong */
     char                     target[DIAGNOSIS_TEXT]; /* without a password */
     struct diagnosis_step    steps[DIAGNOSIS_STEPS_MOST];
     size_t                   step_count;

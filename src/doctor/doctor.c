@@ -68,14 +68,15 @@ static enum fail read_timeout(struct check *check, struct failure *why)
 static enum fail prove_startup(const struct check *check, struct failure *why)
 {
     struct buf startup = BUF_LIMIT(OPENING_MOST);
-    bool       fits;
+    enum fail  rc = FAIL_NONE;
 
     check_put_startup(check, &startup);
-    fits = buf_ok(&startup);
+    if (!buf_ok(&startup))
+        rc = buf_failure(&startup, FAIL_CONFIG,
+                         "user, dbname, options and application_name are too long together",
+                         why);
     buf_fini(&startup);
-    return fits ? FAIL_NONE
-                : fail(why, FAIL_CONFIG,
-                       "user, dbname, options and application_name are too long together");
+    return rc;
 }
 
 static enum fail begin(struct check *check, struct failure *why)
@@ -174,5 +175,5 @@ enum fail doctor_run(const struct parameters *parameters, const struct doctor_op
     }
     judge(&check);
     finish(&check);
-    return FAIL_NONE;
+    return diagnosis->lacks_memory ? fail(why, FAIL_MEMORY, "out of memory") : FAIL_NONE;
 }

@@ -69,7 +69,7 @@ static bool in_the_clear(struct check *check)
         heard = false;
     if (heard)
         find_out(check, &talk, false);
-    talk_close(&talk);
+    check_close(check, &talk);
     return heard;
 }
 
@@ -88,7 +88,7 @@ static bool inside_tls(struct check *check)
         find_out(check, &talk, true);
     else if (speaks_tls)
         diagnosis_find(check->diagnosis, FINDING_SERVER_TLS, "a handshake of TLS was answered");
-    talk_close(&talk);
+    check_close(check, &talk);
     return speaks_tls;
 }
 
@@ -101,7 +101,7 @@ bool identify_postgresql(struct check *check)
               check_ask_for_tls(&talk, &answer, &why) == FAIL_NONE &&
               (answer == 'S' || answer == 'N');
 
-    talk_close(&talk);
+    check_close(check, &talk);
     if (is)
         diagnosis_find(check->diagnosis, FINDING_SERVER_POSTGRESQL,
                        "%c in answer to SSLRequest", answer);

@@ -117,7 +117,7 @@ static bool try_address(struct check *check, struct check_address *one, struct f
     uint64_t    took_us = clock_monotonic_us() - began_us;
     char        text[ADDRESS_TEXT];
 
-    talk_close(&talk);
+    check_close(check, &talk);
     address_format(&one->address, text);
     if (rc == FAIL_NONE)
         diagnosis_tell(check->diagnosis, "connected", "%s in %llu.%llu ms", text,

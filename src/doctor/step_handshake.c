@@ -154,7 +154,7 @@ static void try_without_name(struct check *check)
     diagnosis_tell(check->diagnosis, "sni-needed", "%s", other != NULL ? "yes" : "no");
     if (other != NULL)
         diagnosis_find(check->diagnosis, FINDING_SNI_NEEDED, "without a name: %s", other);
-    talk_close(&talk);
+    check_close(check, &talk);
 }
 
 /* ---- the step ---- */
@@ -208,7 +208,7 @@ static void shake_hands(struct check *check)
         check->stops = check->mode >= MODE_REQUIRE;
         check->tls = CHECK_TLS_UNKNOWN;
     }
-    talk_close(&talk);
+    check_close(check, &talk);
 }
 
 void step_handshake(struct check *check)

@@ -217,7 +217,7 @@ static void ask_server(struct check_login *login)
     buf_put_u8(&query, 'Q');
     buf_put_u32(&query, (uint32_t)sizeof question + 4);
     buf_put_string(&query, question);
-    if (talk_send(&login->talk, buf_bytes(&query), &ignored) == FAIL_NONE) {
+    if (talk_send_message(&login->talk, &query, &ignored) == FAIL_NONE) {
         while (type != 'Z' && check_message(&login->talk, &message, &ignored) == FAIL_NONE) {
             type = message.p[0];
             if (type == 'D')
@@ -243,7 +243,7 @@ static void run(struct check_login *login)
         return;
     }
     check_put_startup(login->check, &startup);
-    if (talk_send(&login->talk, buf_bytes(&startup), &why) != FAIL_NONE)
+    if (talk_send_message(&login->talk, &startup, &why) != FAIL_NONE)
         explain_failure(login, &why);
     else if (log_in(login, &why)) {
         took_us = clock_monotonic_us() - began_us;
@@ -271,7 +271,7 @@ void login_end(struct check_login *login)
     free(login->password);
     scram_client_fini(&login->scram);
     chain_free(login->chain);
-    talk_close(&login->talk);
+    check_close(login->check, &login->talk);
 }
 
 void step_login(struct check *check)

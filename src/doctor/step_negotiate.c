@@ -76,7 +76,7 @@ static void ask_for_tls(struct check *check)
         rc = check_ask_for_tls(&talk, &answer, &why);
     if (rc == FAIL_NONE)
         judge_answer(check, &talk, answer);
-    talk_close(&talk);
+    check_close(check, &talk);
     if (rc != FAIL_NONE)
         explain_silence(check, &why);
 }
@@ -94,7 +94,7 @@ static void ask_for_gss(struct check *check)
     buf_put_u32(&request, OPENING_REQUEST_LEN);
     buf_put_u32(&request, OPENING_CODE_GSS);
     if (check_open(check, &talk, &why) == FAIL_NONE &&
-        talk_send(&talk, buf_bytes(&request), &why) == FAIL_NONE &&
+        talk_send_message(&talk, &request, &why) == FAIL_NONE &&
         talk_receive_byte(&talk, &answer, &why) == FAIL_NONE) {
         text_escape(shown, sizeof shown, bytes_of(&answer, 1));
         diagnosis_tell(check->diagnosis, "gssencrequest", "%s", shown);
@@ -103,7 +103,7 @@ static void ask_for_gss(struct check *check)
     }
     if (answer == 'G')
         diagnosis_find(check->diagnosis, FINDING_GSS_TAKEN, "G in answer to GSSENCRequest");
-    talk_close(&talk);
+    check_close(check, &talk);
     buf_fini(&request);
 }
 
@@ -120,7 +120,7 @@ static bool try_direct(struct check *check)
         diagnosis_tell(check->diagnosis, "direct", "taken (ALPN postgresql)");
     else
         diagnosis_tell(check->diagnosis, "direct", "not taken: %s", why.text);
-    talk_close(&talk);
+    check_close(check, &talk);
     return rc == FAIL_NONE;
 }
 
@@ -197,11 +197,11 @@ void step_plaintext(struct check *check)
     }
     check_put_startup(check, &startup);
     if (check_open(check, &talk, &why) == FAIL_NONE &&
-        talk_send(&talk, buf_bytes(&startup), &why) == FAIL_NONE &&
+        talk_send_message(&talk, &startup, &why) == FAIL_NONE &&
         check_message(&talk, &message, &why) == FAIL_NONE)
         judge_plaintext(check, message);
     else
         diagnosis_tell(check->diagnosis, "plaintext", "no answer: %s", why.text);
-    talk_close(&talk);
+    check_close(check, &talk);
     buf_fini(&startup);
 }

@@ -54,8 +54,7 @@ static enum fail send_command(struct check_login *login, const struct bytes *wor
     enum fail  rc;
 
     resp_put_command(&command, words, count);
-    rc = buf_ok(&command) ? talk_send(&login->talk, buf_bytes(&command), why)
-                          : fail(why, FAIL_LIMIT, "the password is too long");
+    rc = talk_send_message(&login->talk, &command, why);
     if (command.memory != NULL)
         secret_wipe(command.memory, command.capacity);
     buf_fini(&command);

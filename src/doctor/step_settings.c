@@ -37,7 +37,10 @@ static enum fail load_trust(struct check *check, const char *crl, struct failure
                                  .crl_dir = *crl_dir != '\0' ? crl_dir : NULL };
 
     check->trust = trust_load_files(&files, why);
-    return check->trust != NULL ? FAIL_NONE : why->kind;
+    if (check->trust != NULL)
+        return FAIL_NONE;
+    check_note(check, why);
+    return why->kind;
 }
 
 /* libpq takes no notice of lists that are not there. */
@@ -189,6 +192,7 @@ static void look_at_identity(struct check *check)
         tell_identity(check);
         return;
     }
+    check_note(check, &why);
     fault = fault_of_identity(&files, &why);
     check->identity_broken = true;
     diagnosis_find(check->diagnosis, fault, "%s", check_say(&why, text));

@@ -68,7 +68,7 @@ static enum fail decode(struct buf *out, struct bytes part, struct failure *why)
         buf_put_u8(out, (uint8_t)(high << 4 | low));
         i += 2;
     }
-    return buf_ok(out) ? FAIL_NONE : fail(why, FAIL_CONFIG, "a value is too long");
+    return buf_ok(out) ? FAIL_NONE : buf_failure(out, FAIL_CONFIG, "a value is too long", why);
 }
 
 /* Nothing is said by an empty part. */
@@ -261,7 +261,8 @@ static enum fail take_value(struct buf *value, struct bytes *rest, struct failur
         return fail(why, FAIL_CONFIG, "a quoted value does not end");
     if (quoted)
         bytes_skip(rest, 1);
-    return buf_ok(value) ? FAIL_NONE : fail(why, FAIL_CONFIG, "a value is too long");
+    return buf_ok(value) ? FAIL_NONE
+                         : buf_failure(value, FAIL_CONFIG, "a value is too long", why);
 }
 
 static enum fail read_words(struct parameters *to, const char *text, struct failure *why)

@@ -123,7 +123,7 @@ enum fail blocking_receive(const struct blocking *socket, struct buf *into, size
     ssize_t  n;
 
     if (to == NULL)
-        return fail(why, FAIL_LIMIT, "the peer sends more than can be kept");
+        return buf_failure(into, FAIL_LIMIT, "the peer sends more than can be kept", why);
     do {
         /* a peer that never stops talking is never waited for: the deadline holds for it too */
         if (clock_monotonic_us() >= deadline_us || !wait_for(socket, POLLIN, deadline_us))

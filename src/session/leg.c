@@ -110,7 +110,7 @@ enum fail leg_seal(struct leg *leg, struct bytes plain, struct buf *out)
         return tls_engine_write(leg->tls, plain, out);
     assert(leg->state == LEG_CLEAR);
     buf_put(out, plain);
-    return buf_ok(out) ? FAIL_NONE : FAIL_LIMIT;
+    return buf_ok(out) ? FAIL_NONE : buf_failure(out, FAIL_LIMIT, "", NULL);
 }
 
 void leg_transport_ended(struct leg *leg, bool reset)

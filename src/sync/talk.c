@@ -16,6 +16,12 @@ enum fail talk_open(struct talk *talk, const struct address *address, uint64_t d
     return blocking_connect(&talk->socket, address, deadline_us, why);
 }
 
+static enum fail note(struct talk *talk, enum fail rc)
+{
+    talk->lacks_memory = talk->lacks_memory || rc == FAIL_MEMORY;
+    return rc;
+}
+
 static enum fail flush(struct talk *talk, struct failure *why)
 {
     struct bytes waiting = buf_bytes(&talk->out);
@@ -41,9 +47,9 @@ static enum fail give_up(struct talk *talk, struct failure *why)
 static enum fail keep_plaintext(struct talk *talk, struct bytes plain, struct failure *why)
 {
     buf_put(&talk->plain, plain);
-    return buf_ok(&talk->plain)
-               ? FAIL_NONE
-               : fail(why, FAIL_LIMIT, "the server sends more than can be kept");
+    return buf_ok(&talk->plain) ? FAIL_NONE
+                                : buf_failure(&talk->plain, FAIL_LIMIT,
+                                              "the server sends more than can be kept", why);
 }
 
 /* Opens all that was received. */
@@ -107,9 +113,16 @@ enum fail talk_send(struct talk *talk, struct bytes plain, struct failure *why)
     enum fail rc = leg_seal(&talk->leg, plain, &talk->out);
 
     if (rc != FAIL_NONE)
-        return fail(why, rc, "the message cannot be sent any more");
+        return note(talk, fail(why, rc, "the message cannot be sent any more"));
     rc = flush(talk, why);
-    return rc == FAIL_CLOSED ? hear_last_words(talk, why) : rc;
+    return note(talk, rc == FAIL_CLOSED ? hear_last_words(talk, why) : rc);
+}
+
+enum fail talk_send_message(struct talk *talk, const struct buf *message, struct failure *why)
+{
+    return buf_ok(message)
+               ? talk_send(talk, buf_bytes(message), why)
+               : note(talk, buf_failure(message, FAIL_LIMIT, "the message is too long", why));
 }
 
 enum fail talk_receive(struct talk *talk, struct failure *why)
@@ -124,7 +137,7 @@ enum fail talk_receive(struct talk *talk, struct failure *why)
             return fail(why, FAIL_CLOSED, "the server closed the connection");
         rc = take_turn(talk, why);
     }
-    return rc;
+    return note(talk, rc);
 }
 
 enum fail talk_receive_byte(struct talk *talk, uint8_t *byte, struct failure *why)
@@ -132,7 +145,7 @@ enum fail talk_receive_byte(struct talk *talk, uint8_t *byte, struct failure *wh
     enum fail rc = blocking_receive(&talk->socket, &talk->raw, 1, talk->deadline_us, why);
 
     if (rc != FAIL_NONE)
-        return rc;
+        return note(talk, rc);
     *byte = buf_bytes(&talk->raw).p[0];
     buf_skip(&talk->raw, 1);
     return FAIL_NONE;
@@ -158,7 +171,7 @@ enum fail talk_start_tls(struct talk *talk, struct tls_context *context,
         rc = take_turn(talk, why);
     if (rc == FAIL_TIMEOUT)
         fail_context(why, "TLS handshake");
-    return rc;
+    return note(talk, rc);
 }
 
 struct tls_engine *talk_engine(const struct talk *talk)

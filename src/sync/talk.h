@@ -19,6 +19,7 @@ struct talk {
     struct buf      raw;   /* received, not opened yet */
     struct buf      out;   /* sealed, not sent yet */
     struct buf      plain; /* what the server said: taken off by the owner with buf_skip() */
+    bool            lacks_memory; /* one of the calls has failed by that */
 };
 
 #define TALK_MOST ((size_t)1 << 20) /* bytes of the server that wait for the owner */
@@ -30,6 +31,10 @@ enum fail talk_open(struct talk *talk, const struct address *address, uint64_t d
 
 /* Sends, in the clear or inside TLS. */
 enum fail talk_send(struct talk *talk, struct bytes plain, struct failure *why) WARN_UNUSED;
+
+/* The same of a message that was put together; where that failed, nothing is sent. */
+enum fail talk_send_message(struct talk *talk, const struct buf *message,
+                            struct failure *why) WARN_UNUSED;
 
 /*
  * Waits until the server has said something, and appends it to `plain`.  FAIL_CLOSED: it ended,
