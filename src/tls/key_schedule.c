@@ -17,7 +17,7 @@
 #define NAME       "pgtls"
 #define PROPERTIES "?provider=" NAME
 
-static const char                      *properties;
+static OSSL_PROVIDER                   *started; /* for the life of the process */
 static _Thread_local struct tls_engine *listener;
 
 /* ---- what is asked for ---- */
@@ -225,17 +225,20 @@ static bool are_of(const char *wanted, const char *query)
 
 bool tls_key_schedule_start(void)
 {
-    if (properties == NULL && are_of("default", NULL) &&
-        OSSL_PROVIDER_add_builtin(NULL, NAME, on_start) == 1 &&
-        OSSL_PROVIDER_try_load(NULL, NAME, 1) != NULL && are_of(NAME, PROPERTIES))
-        properties = PROPERTIES;
+    if (started == NULL && are_of("default", NULL) &&
+        OSSL_PROVIDER_add_builtin(NULL, NAME, on_start) == 1)
+        started = OSSL_PROVIDER_try_load(NULL, NAME, 1);
+    if (started != NULL && !are_of(NAME, PROPERTIES)) {
+        OSSL_PROVIDER_unload(started);
+        started = NULL;
+    }
     ERR_clear_error();
-    return properties != NULL;
+    return started != NULL;
 }
 
 const char *tls_key_schedule_properties(void)
 {
-    return properties;
+    return started != NULL ? PROPERTIES : NULL;
 }
 
 void tls_key_schedule_tell(struct tls_engine *engine)
