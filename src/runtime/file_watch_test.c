@@ -198,6 +198,22 @@ static void a_swapped_link_to_a_folder_is_seen(void **state)
     assert_int_equal(rig.told, 1);
 }
 
+/* a.crt -> elsewhere/a.crt, where a program of others renews it */
+static void what_a_link_leads_to_is_watched_where_it_is(void **state)
+{
+    char file[128];
+
+    mkdir(in_folder("elsewhere"), 0700);
+    snprintf(file, sizeof file, "%s/a.crt", in_folder("elsewhere"));
+    write_file(file, "one");
+    unlink(rig.path);
+    assert_int_equal(symlink("elsewhere/a.crt", rig.path), 0);
+    watch(rig.path, 3600 * S);
+    write_file(file, "two");
+    run_for(500 * MS);
+    assert_int_equal(rig.told, 1);
+}
+
 static void write_in(const char *folder, const char *text)
 {
     char file[160];
@@ -378,6 +394,7 @@ int main(void)
         WATCH_TEST(a_swapped_symbolic_link_is_seen_again_and_again),
         WATCH_TEST(a_file_that_comes_and_goes_is_seen),
         WATCH_TEST(a_swapped_link_to_a_folder_is_seen),
+        WATCH_TEST(what_a_link_leads_to_is_watched_where_it_is),
         WATCH_TEST(a_replaced_folder_is_seen_and_watched),
         WATCH_TEST(what_changed_while_it_was_read_is_told),
         WATCH_TEST(nothing_is_watched_without_an_interval),

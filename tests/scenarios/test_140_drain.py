@@ -145,6 +145,23 @@ def test_those_who_are_logging_in_do_not_hold_up_the_end(start, listener, postgr
         client.close()
 
 
+def test_who_waits_for_a_server_s_login_is_told_57p01_at_once(start, fake):
+    """Not at the end of drain_timeout: there is no session yet that could end by itself."""
+    def never(stream, tell):
+        tell(stream.packet())
+        stream.rest()
+
+    server = fake(never)
+    one = start(route({"address": server.address}, limits={"drain_timeout": "60s"}))
+    with connect(one.port) as client:
+        client.send(wire.startup())
+        server.wait()
+        one.signal(signal.SIGTERM)
+        assert client.messages_until("E")[-1].code == "57P01"
+        client.rest()
+    assert one.wait_exit(20) == 0
+
+
 def test_a_stuck_client_does_not_hold_up_the_end(start, fake):
     def script(stream, _tell):
         accept_login(stream)
