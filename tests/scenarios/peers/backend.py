@@ -113,9 +113,12 @@ def wire_tap(port):
         try:
             while data := source.recv(65536):
                 sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
         except OSError:
             pass
+        try:
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass                            # it is gone
 
     def script(stream, tell):
         first = stream.packet()
