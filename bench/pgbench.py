@@ -18,7 +18,7 @@ sys.path[:0] = [str(HERE.parent / "tests" / "scenarios"), str(HERE.parent / "tes
 
 OWN = "PostgreSQL's own TLS"
 PROGRAM, PROGRAM_UNIX = "pgtls", "pgtls, Unix socket"
-SECONDS_LEAST, ROUNDS_LEAST = 3, 5      # less moves by a tenth
+SECONDS_LEAST = 3               # less moves by a tenth
 
 # workers = 0: one a CPU, as the program chooses by itself
 PGTLS = """workers = {workers}
@@ -137,7 +137,7 @@ def measure(program, rounds, seconds):
     bench = Bench(program)
     ratios, used = {}, {}
     try:
-        for _ in range(max(rounds, ROUNDS_LEAST)):
+        for _ in range(rounds):
             own = None
             for name in bench.ports:
                 rate, each = bench.measure(name, max(seconds, SECONDS_LEAST))

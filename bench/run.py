@@ -41,7 +41,7 @@ IDLE_PROXIES = [name for name in [*ALL, "pgtls, TLS on both legs"] if name not i
 BESIDE, BESIDE_COUNT = "query x32 beside 8000 idle, of without", 8000
 WORKERS = {32: "CPU per query, two workers of one, 32 connections",
            64: "CPU per query, two workers of one, 64 connections"}
-WORKERS_PAIRS = 3               # in each round: what is looked for is small
+WORKERS_PAIRS = 2               # in each round: what is looked for is small
 FLOOR = "OpenSSL alone, in memory"
 PGBENCH = {"pgbench -S through pgtls, of PostgreSQL's own TLS; TCP to the server": pgbench.PROGRAM,
            "the same, Unix socket to the server": pgbench.PROGRAM_UNIX}
