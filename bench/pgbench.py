@@ -17,7 +17,6 @@ from proxies import HERE, PGBOUNCER, TICK_US, cpu_us
 sys.path[:0] = [str(HERE.parent / "tests" / "scenarios"), str(HERE.parent / "tests" / "certs")]
 
 OWN = "PostgreSQL's own TLS"
-PROGRAM, PROGRAM_UNIX = "pgtls", "pgtls, Unix socket"
 SECONDS_LEAST = 3               # less moves by a tenth
 
 # workers = 0: one a CPU, as the program chooses by itself
@@ -38,8 +37,8 @@ POOL = ["setpriv", "--reuid=65534", "--clear-groups", "pgbouncer", "{file}"]
 
 # name: how it is configured, its command, its workers, whether the server is at its Unix socket
 WAYS = {
-    PROGRAM: (PGTLS, SERVE, 0, False),
-    PROGRAM_UNIX: (PGTLS, SERVE, 0, True),
+    "pgtls": (PGTLS, SERVE, 0, False),
+    "pgtls, Unix socket": (PGTLS, SERVE, 0, True),
     "pgtls, one worker": (PGTLS, SERVE, 1, False),
     "pgtls, one worker, Unix socket": (PGTLS, SERVE, 1, True),
     "PgBouncer": (PGBOUNCER, POOL, 1, False),

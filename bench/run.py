@@ -43,8 +43,9 @@ WORKERS = {32: "CPU per query, two workers of one, 32 connections",
            64: "CPU per query, two workers of one, 64 connections"}
 WORKERS_PAIRS = 2               # in each round: what is looked for is small
 FLOOR = "OpenSSL alone, in memory"
-PGBENCH = {"pgbench -S through pgtls, of PostgreSQL's own TLS; TCP to the server": pgbench.PROGRAM,
-           "the same, Unix socket to the server": pgbench.PROGRAM_UNIX}
+PGBENCH = {"pgbench -S through pgtls, of PostgreSQL's own TLS; Unix socket to the server":
+               "pgtls, one worker, Unix socket",
+           "the same, TCP to the server": "pgtls, one worker"}
 # PgBouncer's login reuses a pooled server connection: another work
 LOGIN_PEERS = ["haproxy", "hitch", "nginx"]
 
@@ -176,7 +177,7 @@ def pgbench_table(through):
     rows = [[name, cell(ratio, 2), *[cell(part or None) for part in used], cell(sum(used))]
             for name, (ratio, used) in through.items()]
     return ["", "pgbench -S, 16 clients: rate of that with PostgreSQL's own TLS, and CPU microseconds of",
-            "each process for a transaction; pgtls with one worker a CPU unless it says one:", "",
+            "each process for a transaction; pgtls with a worker for each CPU unless it says one:", "",
             *table([head, *rows])] if through else []
 
 
