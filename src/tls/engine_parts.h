@@ -43,6 +43,7 @@ struct tls_kernel {
     bool     owes_key;  /* a FRAME_KEY is on its way to the socket */
     bool     needs_key; /* the peer has changed its key */
     uint16_t left;      /* content of the frame that `in` stands in */
+    uint16_t blocks;    /* sent, less than a full record's; session.write.sequence has those */
 };
 
 struct tls_engine {

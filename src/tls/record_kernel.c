@@ -10,6 +10,21 @@
 
 #include <errno.h>
 
+/*
+ * RFC 8446 5.5 has its limit in full-size records, that is in blocks of AES; with those of the
+ * type and the tag.  A kernel that cannot change keys should not end a connection of many
+ * small records for a limit that they come nowhere near.
+ */
+#define BLOCKS(content_bytes) (((content_bytes) + 1 + 15) / 16 + 2)
+
+static void count_for_the_limit(struct tls_engine *engine, size_t content_bytes)
+{
+    size_t blocks = engine->kernel.blocks + BLOCKS(content_bytes);
+
+    engine->session.write.sequence += blocks / BLOCKS(TLS_LONGEST_CONTENT);
+    engine->kernel.blocks = (uint16_t)(blocks % BLOCKS(TLS_LONGEST_CONTENT));
+}
+
 bool tls_frame_put(struct tls_engine *engine, uint8_t type, struct bytes content)
 {
     uint8_t header[TLS_FRAME_HEADER] = { type, 3, 3, (uint8_t)(content.len >> 8),
@@ -18,7 +33,7 @@ bool tls_frame_put(struct tls_engine *engine, uint8_t type, struct bytes content
     buf_put(engine->out, bytes_of(header, sizeof header));
     buf_put(engine->out, content);
     if (type != TLS_FRAME_KEY)
-        engine->session.write.sequence++; /* counts for the limit of the key, no more */
+        count_for_the_limit(engine, content.len);
     return buf_ok(engine->out);
 }
 

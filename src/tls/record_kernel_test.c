@@ -260,15 +260,40 @@ static void a_key_that_is_due_does_not_die_with_the_last_words_behind_it(void **
     end_rig(&rig);
 }
 
+/* Half of what RFC 8446 5.5 counts in, as a client takes no more in one. */
+static void say_half_a_record(struct rig *rig)
+{
+    static const uint8_t half[8192];
+
+    say(&rig->pair.server, bytes_of(half, sizeof half));
+    client_hears(rig, bytes_of(half, sizeof half), TLS_WANT_MORE);
+}
+
+static void small_records_count_for_little_of_a_key(void **state)
+{
+    struct rig rig = new_rig(true);
+
+    tls_aeads_set_records_per_key(tls_context_aeads(rig.pair.server.engine->context), 4);
+    for (int i = 0; i < 4 * 1027 / 3; i++) {
+        say(&rig.pair.server, BYTES("x"));
+        client_hears(&rig, BYTES("x"), TLS_WANT_MORE);
+    }
+    assert_int_equal(rig.keys, 0);
+    for (int i = 0; i < 3; i++) {
+        say(&rig.pair.server, BYTES("x"));
+        client_hears(&rig, BYTES("x"), TLS_WANT_MORE);
+    }
+    assert_int_equal(rig.keys, 1);
+    end_rig(&rig);
+}
+
 static void our_own_limit_brings_new_keys(void **state)
 {
     struct rig rig = new_rig(true);
 
     tls_aeads_set_records_per_key(tls_context_aeads(rig.pair.server.engine->context), 4);
-    for (int i = 0; i < 20; i++) {
-        say(&rig.pair.server, BYTES("x"));
-        client_hears(&rig, BYTES("x"), TLS_WANT_MORE);
-    }
+    for (int i = 0; i < 40; i++)
+        say_half_a_record(&rig);
     assert_int_equal(rig.keys, 4);
     end_rig(&rig);
 }
@@ -323,10 +348,8 @@ static void without_new_keys_our_own_limit_is_the_end(void **state)
     struct tls_side *server = &rig.pair.server;
 
     tls_aeads_set_records_per_key(tls_context_aeads(server->engine->context), 4);
-    for (int i = 0; i < 4; i++) {
-        say(server, BYTES("x"));
-        client_hears(&rig, BYTES("x"), TLS_WANT_MORE);
-    }
+    for (int i = 0; i < 8; i++)
+        say_half_a_record(&rig);
     assert_int_equal(tls_engine_write(server->engine, BYTES("x"), &server->out), FAIL_TLS);
     assert_ended(&rig, "the key has protected enough, and the kernel cannot",
                  TLS_INTERNAL_ERROR);
@@ -383,6 +406,7 @@ int main(void)
         cmocka_unit_test(one_key_is_on_its_way_and_no_more),
         cmocka_unit_test(a_key_that_is_due_does_not_die_with_the_last_words_behind_it),
         cmocka_unit_test(our_own_limit_brings_new_keys),
+        cmocka_unit_test(small_records_count_for_little_of_a_key),
         cmocka_unit_test(keys_are_forgotten_once_the_kernel_has_them),
         cmocka_unit_test(without_new_keys_a_peer_s_key_update_is_refused),
         cmocka_unit_test(without_new_keys_our_own_limit_is_the_end),
