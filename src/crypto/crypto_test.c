@@ -6,6 +6,8 @@
 
 #include "harness/check.h"
 
+#include <openssl/evp.h>
+#include <pthread.h>
 #include <stdio.h>
 
 static void assert_is_hex(const uint8_t out[SHA256_LEN], const char *hex)
@@ -43,6 +45,77 @@ static void the_mac_is_that_of_the_rfc(void **state)
                     BYTES("Test Using Larger Than Block-Size Key - Hash Key First"), NULL),
         FAIL_NONE);
     assert_is_hex(out, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
+static void assert_mac(struct bytes key, struct bytes b, const char *hex)
+{
+    uint8_t out[SHA256_LEN];
+
+    assert_int_equal(sha256_hmac(out, key, b, NULL), FAIL_NONE);
+    assert_is_hex(out, hex);
+}
+
+/* Of nothing with nothing, after another key, too: none is left of that. */
+static void no_key_is_one_as_well(void **state)
+{
+    const char *of_nothing = "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad";
+
+    assert_mac(bytes_of(NULL, 0), bytes_of(NULL, 0), of_nothing);
+    assert_mac(BYTES("Jefe"), BYTES("what do ya want for nothing?"),
+               "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    assert_mac(bytes_of(NULL, 0), bytes_of(NULL, 0), of_nothing);
+    assert_mac(BYTES(""), BYTES(""), of_nothing);
+}
+
+/* cmocka's assertions are for the thread of the test alone. */
+static void *hash_and_sign(void *right)
+{
+    uint8_t out[SHA256_LEN], first[SHA256_LEN] = { 0 };
+
+    for (uint8_t i = 0; i < 100; i++) {
+        struct bytes key = bytes_of(&i, 1);
+
+        if (sha256(out, key, NULL) != FAIL_NONE ||
+            sha256_hmac(out, key, BYTES("m"), NULL) != FAIL_NONE ||
+            sha256_hmac(first, key, BYTES("m"), NULL) != FAIL_NONE ||
+            memcmp(out, first, sizeof out) != 0)
+            return NULL;
+    }
+    return right;
+}
+
+/* The first of all tests, so that they meet where things are looked up. */
+static void threads_do_not_disturb_each_other(void **state)
+{
+    pthread_t threads[4];
+    int       right;
+    void     *answer;
+
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, hash_and_sign, &right), 0);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(threads[i], &answer), 0);
+        assert_ptr_equal(answer, &right);
+    }
+}
+
+/* Nobody is found any more, and nobody is looked for. */
+static void nothing_is_looked_up_twice(void **state)
+{
+    uint8_t out[SHA256_LEN];
+    EVP_MD *found;
+
+    assert_int_equal(sha256(out, BYTES("abc"), NULL), FAIL_NONE);
+    assert_int_equal(sha256_hmac(out, BYTES("k"), BYTES("b"), NULL), FAIL_NONE);
+    assert_int_equal(EVP_set_default_properties(NULL, "provider=nobody"), 1);
+    found = EVP_MD_fetch(NULL, "SHA2-256", NULL);
+    EVP_MD_free(found);
+    assert_null(found);
+    assert_int_equal(sha256(out, BYTES("abc"), NULL), FAIL_NONE);
+    assert_is_hex(out, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_mac(BYTES("Jefe"), BYTES("what do ya want for nothing?"),
+               "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    assert_int_equal(EVP_set_default_properties(NULL, NULL), 1);
 }
 
 /* RFC 7914 section 11, the first 32 bytes. */
@@ -98,8 +171,11 @@ static void equal_bytes_are_equal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(threads_do_not_disturb_each_other),
         cmocka_unit_test(the_hash_is_sha_256),
         cmocka_unit_test(the_mac_is_that_of_the_rfc),
+        cmocka_unit_test(no_key_is_one_as_well),
+        cmocka_unit_test(nothing_is_looked_up_twice),
         cmocka_unit_test(a_password_is_stretched_as_the_rfc_says),
         cmocka_unit_test(what_cannot_be_computed_is_a_failure),
         cmocka_unit_test(random_bytes_differ),

@@ -2,8 +2,8 @@
 /*
  * crypto/sha256.h - SHA-256 and what is built of it: HMAC (RFC 2104), PBKDF2 (RFC 8018)
  *
- * Thin names over OpenSSL, which does the work and wipes what it used.  A failure is no memory,
- * or a library whose configuration lacks the hash.
+ * Thin names over OpenSSL, which does the work, is asked once where it has it, and wipes what
+ * it used.  A failure is no memory, or a library whose configuration lacks the hash.
  */
 #ifndef PGTLS_CRYPTO_SHA256_H
 #define PGTLS_CRYPTO_SHA256_H
