@@ -4,6 +4,7 @@
 #include "tls/engine_parts.h"
 #include "tls/key_schedule.h"
 #include "tls/parameters.h"
+#include "tls/seen.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -21,6 +22,7 @@ struct tls_context {
     struct tls_hosts    *hosts; /* NULL: one policy for all */
     struct tls_context **of_hosts;
     struct trust_pool   *pool; /* while it is made; or NULL */
+    struct tls_seen      seen;
 };
 
 static int on_verify(int is_good, X509_STORE_CTX *store)
@@ -298,6 +300,7 @@ void tls_context_release(struct tls_context *context)
     SSL_CTX_free(context->library);
     BIO_meth_free(context->wire);
     tls_aeads_release(context->aeads);
+    tls_seen_fini(&context->seen);
     tls_policy_release(context->policy);
     free(context);
 }
@@ -313,6 +316,11 @@ void tls_context_share(struct tls_context *context, struct tls_aeads *aeads)
 struct tls_aeads *tls_context_aeads(const struct tls_context *context)
 {
     return context->aeads;
+}
+
+struct tls_seen *tls_context_seen(struct tls_context *context)
+{
+    return &context->seen;
 }
 
 const struct tls_policy *tls_context_policy(const struct tls_context *context)

@@ -51,6 +51,9 @@ const struct bio_method_st *tls_context_wire(const struct tls_context *context);
 
 struct tls_aeads *tls_context_aeads(const struct tls_context *context);
 
+struct tls_seen;
+struct tls_seen *tls_context_seen(struct tls_context *context);
+
 const struct tls_hosts   *tls_context_hosts(const struct tls_context *context); /* or NULL */
 const struct tls_context *tls_context_of_host(const struct tls_context *context, size_t host);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "base/text.h"
 #include "tls/engine_parts.h"
-#include "x509/certificate.h"
+#include "tls/seen.h"
 
 #include <openssl/objects.h>
 #include <stdlib.h>
@@ -106,21 +106,22 @@ static const struct identity *shown_identity(const struct tls_engine *engine)
 }
 
 /* Kept beyond the certificate itself: SCRAM binds to it later. */
-static enum fail collect_endpoint(struct tls_engine *engine)
+static enum fail collect_endpoint(struct tls_engine *engine, struct tls_seen *seen)
 {
     if (engine->peer == NULL || engine_role(engine) == TLS_SERVER)
         return FAIL_NONE;
     if ((engine->endpoint = malloc(sizeof *engine->endpoint)) == NULL)
         return fail(engine->failure, FAIL_MEMORY, "out of memory");
-    endpoint_hash_make(engine->endpoint, engine->peer);
+    *engine->endpoint = *tls_seen_endpoint(seen, engine->peer);
     engine->facts.peer_endpoint = engine->endpoint;
     return FAIL_NONE;
 }
 
 enum fail tls_facts_collect(struct tls_engine *engine)
 {
-    struct certificate_facts peer = { 0 };
-    enum fail                rc = FAIL_NONE;
+    static const struct certificate_facts nothing;
+    struct tls_seen                      *seen = tls_context_seen(engine->context);
+    enum fail                             rc = FAIL_NONE;
 
     engine->own = shown_identity(engine);
     engine->peer = SSL_get1_peer_certificate(engine->ssl);
@@ -129,13 +130,10 @@ enum fail tls_facts_collect(struct tls_engine *engine)
                                   (SSL_get_verify_mode(engine->ssl) & SSL_VERIFY_PEER) != 0 &&
                                   SSL_get_verify_result(engine->ssl) == X509_V_OK;
     if (engine->peer != NULL)
-        rc = certificate_facts_init(&peer, engine->peer, engine->failure);
+        rc = tls_seen_look(seen, engine->peer, engine->failure);
     if (rc == FAIL_NONE)
-        rc = collect_texts(engine, &peer);
-    if (rc == FAIL_NONE)
-        rc = collect_endpoint(engine);
-    certificate_facts_fini(&peer);
-    return rc;
+        rc = collect_texts(engine, engine->peer != NULL ? &seen->facts : &nothing);
+    return rc == FAIL_NONE ? collect_endpoint(engine, seen) : rc;
 }
 
 void tls_facts_collect_sni(struct tls_engine *engine)
