@@ -90,6 +90,17 @@ static bool find_session(struct conversation *c)
            find_place(c, &place);
 }
 
+/* Who guesses keys is kept from trying many; returns why. */
+static const char *limit(struct conversation *c)
+{
+    struct address peer = address_lengthen(&c->peer);
+
+    if (route_take_cancel(c->rw->route, &peer, loop_now_us(c->rw->worker->loop)))
+        return NULL;
+    refusals_note(&c->rw->refusals, REFUSAL_CANCELS, &peer);
+    return "too many cancel requests came from its address this second";
+}
+
 /* Whether it goes to all hosts; or returns why it goes to nobody. */
 static const char *choose(struct conversation *c)
 {
@@ -167,7 +178,9 @@ const char *cancelling_start(struct conversation *c)
     const char *no = NULL;
 
     conversation_move(c, CONVERSATION_CANCELLING);
-    if (find_session(c) || (no = choose(c)) != NULL)
+    if (find_session(c))
+        return NULL;
+    if ((no = limit(c)) != NULL || (no = choose(c)) != NULL)
         return no;
     c->approach->cancelling.to = c->route;
     cancelling_go_on(c);

@@ -6,6 +6,7 @@ static const char *const limits[REFUSAL_COUNT] = {
     [REFUSAL_DENY] = "deny",
     [REFUSAL_TRUSTED_PROXIES] = "trusted_proxies",
     [REFUSAL_CANCEL_UNKNOWN] = "cancel_unknown",
+    [REFUSAL_CANCELS] = "cancels_per_second",
 };
 
 static void tell(struct refusals_kind *kind)

@@ -20,6 +20,7 @@ enum refusal {
     REFUSAL_DENY,            /* listener.deny has it */
     REFUSAL_TRUSTED_PROXIES, /* a PROXY header is not taken from there */
     REFUSAL_CANCEL_UNKNOWN,  /* a cancel request whose key no session has */
+    REFUSAL_CANCELS,         /* too many cancel requests from one address */
     REFUSAL_COUNT,
 };
 

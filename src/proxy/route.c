@@ -131,6 +131,7 @@ static struct route_tally *new_tally(void)
 
     if (tally == NULL)
         return NULL;
+    source_rate_init(&tally->cancels_by_source);
     tally->by_ip = ip_counts_new();
     tally->cancels = cancel_table_new(CANCELS_MOST);
     if (tally->by_ip != NULL && tally->cancels != NULL)
@@ -369,33 +370,22 @@ void route_give_session(const struct route *route)
     atomic_fetch_sub(&route->tally->sessions, 1);
 }
 
-/* One of so many a second: `counter` has the second in its high half, how many in the low. */
-static bool take_of_second(atomic_uint_fast64_t *counter, uint64_t limit, uint64_t now_us)
-{
-    uint64_t      second = now_us / 1000000 << 32;
-    uint_fast64_t seen = atomic_load(counter);
-    uint_fast64_t next;
-
-    do {
-        uint64_t begun = seen >> 32 == second >> 32 ? (uint32_t)seen : 0;
-
-        if (begun >= limit)
-            return false;
-        next = second | (begun + 1);
-    } while (!atomic_compare_exchange_weak(counter, &seen, next));
-    return true;
-}
-
 bool route_take_handshake(const struct route *route, uint64_t now_us)
 {
     uint64_t limit = route->settings->limits.handshakes_per_second;
 
-    return limit == 0 || take_of_second(&route->tally->handshakes, limit, now_us);
+    return limit == 0 || rate_take(&route->tally->handshakes, limit, now_us);
 }
 
 bool route_take_broadcast(const struct route *route, uint64_t now_us)
 {
-    return take_of_second(&route->tally->broadcasts, BROADCASTS_PER_SECOND, now_us);
+    return rate_take(&route->tally->broadcasts, BROADCASTS_PER_SECOND, now_us);
+}
+
+bool route_take_cancel(const struct route *route, const struct address *client, uint64_t now_us)
+{
+    return source_rate_take(&route->tally->cancels_by_source, client, CANCELS_PER_SECOND,
+                            now_us);
 }
 
 /* How many of the sources a connection to that address may come from. */

@@ -17,6 +17,7 @@
 #include "proxy/settings.h"
 #include "runtime/cancel_table.h"
 #include "runtime/ip_counts.h"
+#include "runtime/rate.h"
 #include "scram/userlist.h"
 #include "session/gate.h"
 #include "tls/context.h"
@@ -26,12 +27,12 @@
 /* Shared by all workers and by every generation of a route; counted. */
 struct route_tally {
     atomic_uint          holders;
-    atomic_uint_fast64_t sessions; /* past their startup packet */
-    atomic_uint_fast64_t pending;  /* not logged in yet */
-    atomic_uint_fast64_t
-        handshakes; /* begun: the second in the high half, how many in the low */
-    atomic_uint_fast64_t broadcasts;  /* of unknown cancel keys, in the same way */
-    atomic_uint_fast64_t next_source; /* takes source_address in turn */
+    atomic_uint_fast64_t sessions;          /* past their startup packet */
+    atomic_uint_fast64_t pending;           /* not logged in yet */
+    atomic_uint_fast64_t next_source;       /* takes source_address in turn */
+    rate                 handshakes;        /* begun */
+    rate                 broadcasts;        /* of unknown cancel keys */
+    struct source_rate   cancels_by_source; /* whose session is not known here */
     struct ip_counts    *by_ip;
     struct cancel_table *cancels;      /* sessions whose backend is one of several */
     atomic_bool          binding_told; /* channel_binding was logged, for each of its reasons */
@@ -101,6 +102,16 @@ bool route_take_handshake(const struct route *route, uint64_t now_us);
 
 /* One of those; false where none is left. */
 bool route_take_broadcast(const struct route *route, uint64_t now_us);
+
+/*
+ * Who guesses keys needs many requests; a client with a hundred queries to cancel at once is
+ * served.  One whose session is known needs none of these.
+ */
+#define CANCELS_PER_SECOND 100
+
+/* One of those of the client's address; false where none is left. */
+bool route_take_cancel(const struct route *route, const struct address *client,
+                       uint64_t now_us);
 
 /* Those of source_address that are of the family of `to`, in turn; NULL: the system chooses. */
 const struct address *route_source(const struct route *route, const struct address *to);

@@ -115,7 +115,9 @@ const struct option settings_listener_rows[] = {
       .sample = "\"tls-only\"",
       .help =
           "Which cancel requests are passed on: all, or only those that come inside TLS. psql "
-          "and other clients of libpq before 17 send them in plaintext." },
+          "and other clients of libpq before 17 send them in plaintext. Where it is not known "
+          "whose they are, as with a single server, each client address has a hundred a "
+          "second (of an IPv6 network of 64 bits: all together)." },
     { .name = "cancel_unknown",
       .type = OPTION_CHOICE,
       .field = AT(cancel_unknown),

@@ -2,6 +2,7 @@
 /* Cancel requests for several servers at once. */
 #include "harness/alloc.h"
 #include "harness/check.h"
+#include "proxy/route.h"
 #include "sim/talker.h"
 
 #include <stdio.h>
@@ -324,6 +325,59 @@ static void a_reload_takes_tls_from_no_cancel(void **state)
     }
 }
 
+/* ---- who sends many ---- */
+
+/* Whether a server gets the next one from there. */
+static bool is_passed_on(struct proxy_rig *rig, const char *at, const char *from)
+{
+    struct sim_peer *server, *client = sim_connect_from(rig->loop, FRONT, from);
+
+    sim_write(client, OTHER_WIRE);
+    sim_settle(rig->loop);
+    server = sim_accept(rig->loop, at);
+    if (server != NULL) {
+        assert_true(rig_got(server, OTHER_WIRE));
+        sim_close(server);
+        sim_settle(rig->loop);
+    }
+    assert_true(rig_got(client, BYTES("")));
+    assert_true(sim_saw_end(client));
+    sim_close(client);
+    return server != NULL;
+}
+
+static void only_so_many_cancels_of_a_source_are_passed_on_in_a_second(void **state)
+{
+    struct ring ring;
+
+    start(&ring, 1, 1, "");
+    sim_settle(ring.rig.loop);
+    assert_int_equal(all_take_cancel(&ring), 1);
+    sim_run_for(ring.rig.loop, SECONDS(1));
+    for (size_t second = 0; second < 2; second++) {
+        for (size_t n = 0; n < CANCELS_PER_SECOND; n++)
+            assert_true(is_passed_on(&ring.rig, place(0), "10.9.0.1"));
+        assert_false(is_passed_on(&ring.rig, place(0), "10.9.0.1"));
+        assert_true(is_passed_on(&ring.rig, place(0), "10.9.0.2"));
+        sim_run_for(ring.rig.loop, SECONDS(1));
+    }
+    rig_stop(&ring.rig);
+}
+
+/* It guesses no key. */
+static void a_cancel_of_a_known_session_is_always_passed_on(void **state)
+{
+    struct proxy_rig rig;
+    struct talker    client, server;
+
+    log_in(&rig, 0, false, &client, &server);
+    for (size_t n = 0; n < 2 * CANCELS_PER_SECOND; n++)
+        assert_true(rig_got(ask_in(&rig, CANCEL_WIRE), CANCEL_WIRE));
+    talker_fini(&client);
+    talker_fini(&server);
+    rig_stop(&rig);
+}
+
 /* ---- chance ---- */
 
 static void do_anything(struct ring *ring, unsigned *seed)
@@ -399,6 +453,8 @@ int main(void)
         cmocka_unit_test(where_a_cancel_is_given_up_so_are_all_of_its_ways),
         cmocka_unit_test(a_cancel_goes_the_way_that_its_session_went),
         cmocka_unit_test(a_cancel_of_an_unknown_session_goes_in_tls_where_the_server_has_any),
+        cmocka_unit_test(only_so_many_cancels_of_a_source_are_passed_on_in_a_second),
+        cmocka_unit_test(a_cancel_of_a_known_session_is_always_passed_on),
         cmocka_unit_test(a_reload_takes_tls_from_no_cancel),
         cmocka_unit_test(whatever_servers_and_clients_do_every_cancel_ends),
         cmocka_unit_test(whichever_allocation_fails_every_cancel_ends),

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "runtime/rate.h"
+
+#include "io/network.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+bool rate_take(rate *counter, uint64_t limit, uint64_t now_us)
+{
+    uint64_t      second = now_us / 1000000 << 32;
+    uint_fast64_t seen = atomic_load(counter);
+    uint_fast64_t next;
+
+    do {
+        uint64_t begun = seen >> 32 == second >> 32 ? (uint32_t)seen : 0;
+
+        if (begun >= limit)
+            return false;
+        next = second | (begun + 1);
+    } while (!atomic_compare_exchange_weak(counter, &seen, next));
+    return true;
+}
+
+void source_rate_init(struct source_rate *sources)
+{
+    memset(sources, 0, sizeof *sources);
+    /* without randomness so early after boot: those who share a counter could be foretold */
+    (void)!getrandom(&sources->seed, sizeof sources->seed, GRND_NONBLOCK);
+}
+
+static bool is_ipv4(const uint8_t key[static 16])
+{
+    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff }; /* RFC 4291 2.5.5.2 */
+
+    return memcmp(key, mapped, sizeof mapped) == 0;
+}
+
+/* FNV-1a, from a beginning that nobody outside knows. */
+static uint64_t hash(uint64_t h, const uint8_t *key, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        h = (h ^ key[i]) * 1099511628211u;
+    return h ^ h >> 32;
+}
+
+bool source_rate_take(struct source_rate *sources, const struct address *from, uint64_t limit,
+                      uint64_t now_us)
+{
+    uint8_t  key[16];
+    uint64_t h;
+
+    if (!network_key(from, key))
+        return true;
+    h = hash(sources->seed, key, is_ipv4(key) ? sizeof key : sizeof key / 2);
+    return rate_take(&sources->slots[h % SOURCE_RATE_SLOTS], limit, now_us);
+}
