@@ -118,7 +118,8 @@ static bool adopt_policy(SSL *ssl, const struct tls_policy *policy)
            SSL_set_max_send_fragment(ssl, (long)options->max_record_bytes) == 1;
 }
 
-/* The rest of it, which an SSL has from the start where it was begun with this context. */
+/* The rest of it, which an SSL has from the start where it was begun with this context.  Groups
+ * are text each time: by numbers some cannot be named, nor what 3.5 lets a list prefer. */
 static bool carry_over(SSL *ssl, SSL_CTX *library, const char *groups)
 {
     /* brings certificates, ciphers, DH, security level, store and names of CAs */
