@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "io/socket.h"
 
+#include "io/stream_socket.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -149,6 +151,8 @@ enum fail socket_listen(int *fd, const struct address *address,
         return explain(address, errno, why);
     error = address_is_unix(address) ? bind_unix(opened, address, options->unix_mode)
                                      : bind_internet(opened, address, options->reuse_port);
+    if (options->connections != NULL && !address_is_unix(address))
+        stream_socket_listens(opened, options->connections);
     if (error == 0 && listen(opened, options->backlog > 0 ? options->backlog : SOMAXCONN) != 0)
         error = errno;
     if (error != 0) {

@@ -7,12 +7,16 @@
 
 #include "io/address.h"
 
+struct stream_options;
+
 struct socket_options {
     bool        reuse_port; /* one of several sockets on this address (SO_REUSEPORT) */
     unsigned    unix_mode;  /* mode of a Unix socket's file, for instance 0660 */
     const char *unix_user;  /* whose the file becomes; NULL: as it is */
     const char *unix_group; /* NULL: that of unix_user, or as it is */
     int         backlog;
+    /* of connections, from the first that waits to be accepted on; NULL: the system's */
+    const struct stream_options *connections;
 };
 
 /*

@@ -2,9 +2,12 @@
 #include "io/socket.h"
 
 #include "harness/check.h"
+#include "io/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -200,9 +203,31 @@ static void the_limit_of_open_files_is_raised_and_never_lowered(void **state)
     assert_int_equal(socket_raise_open_files(UINT64_MAX), limit.rlim_max);
 }
 
+/* Of clients that come before anything accepts, too. */
+static void who_waits_to_be_accepted_has_the_options_already(void **state)
+{
+    const struct stream_options connections = { .no_delay = true, .keepalive_s = 60 };
+    struct address              address;
+    int                         fd =
+        listen_somewhere(&address, &(struct socket_options){ .connections = &connections });
+    int       client = socket(AF_INET, SOCK_STREAM, 0), accepted, value = 0;
+    socklen_t size = sizeof value;
+
+    assert_int_equal(connect(client, (struct sockaddr *)address.storage, address.length), 0);
+    assert_true((accepted = accept(fd, NULL, NULL)) >= 0);
+    assert_int_equal(getsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &value, &size), 0);
+    assert_int_not_equal(value, 0);
+    assert_int_equal(getsockopt(accepted, IPPROTO_TCP, TCP_KEEPIDLE, &value, &size), 0);
+    assert_int_equal(value, 60);
+    close(accepted);
+    close(client);
+    socket_close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_waits_to_be_accepted_has_the_options_already),
         cmocka_unit_test(an_address_in_use_is_refused_with_a_hint),
         cmocka_unit_test(several_sockets_of_ours_share_an_address),
         cmocka_unit_test(another_listener_is_noticed_though_the_port_is_shared),

@@ -2,6 +2,7 @@
 #include "proxy/listening.h"
 
 #include "io/socket.h"
+#include "proxy/route.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@ static void release(struct bound *bound)
 /* What a new socket needs to know beside its address. */
 struct wish {
     const struct listener_settings *listener;
+    struct stream_options           connections;
     const char                     *user; /* NULL: the one that binds */
     unsigned                        workers;
 };
@@ -66,6 +68,7 @@ static enum fail bind_sockets(struct bound *bound, const struct wish *wish, stru
         .unix_user = wish->user,
         .unix_group = bound->unix_group[0] != '\0' ? bound->unix_group : NULL,
         .backlog = LISTEN_BACKLOG,
+        .connections = &wish->connections,
     };
     enum fail rc = count > 1 ? check_free(&bound->address, why) : FAIL_NONE;
 
@@ -185,7 +188,8 @@ struct listening *listening_open(const struct proxy_settings *settings,
     }
     for (size_t i = 0; i < settings->route_count; i++) {
         const struct route_settings *route = &settings->routes[i];
-        const struct wish wish = { &route->listener, settings_user(settings), workers };
+        const struct wish            wish = { &route->listener, route_stream_options(route),
+                                              settings_user(settings), workers };
 
         for (size_t n = 0; n < route->listener.bind_address.count; n++)
             open_address(listening, route, route->listener.bind_address.items[n], before, &wish,

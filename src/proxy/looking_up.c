@@ -157,6 +157,8 @@ void looking_up_bytes(struct conversation *c, struct bytes in)
     struct failure          why = query->why;
 
     buffers_give(&c->rw->worker->buffers, &out);
+    if (c->rw->state != ROUTE_SERVING) /* it was told to forget them */
+        route_worker_forget_keys(c->rw, c->route);
     if (!sent)
         conversation_close(c, END_NO_MEMORY);
     else if (verdict == AUTH_QUERY_FOUND)

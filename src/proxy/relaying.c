@@ -4,6 +4,7 @@
 
 /* How long a client may go on sending once it has the end of file that its server sent. */
 #define HALF_CLOSED_US (5 * 1000000u)
+#define STALLED_US     (300 * UINT64_C(1000000)) /* behind the end, without idle_timeout */
 
 static uint64_t now_us(const struct conversation *c)
 {
@@ -95,12 +96,25 @@ static bool has_end(const struct conversation *c)
     return c->relay.to_client.state == PIPE_FINISHED && pump_is_drained(&c->client);
 }
 
+/* Behind the server's end the client gets what waits for it as slowly as any client may; only
+ * then is it to end, too.  There is no session any more to wait for without a limit. */
+static uint64_t limit_of(const struct conversation *c)
+{
+    uint64_t idle_us = c->route->settings->limits.idle_timeout_us;
+
+    if (has_end(c))
+        return HALF_CLOSED_US;
+    return idle_us == 0 && c->relay.to_client.state != PIPE_FLOWING ? STALLED_US : idle_us;
+}
+
 static void pass_ends_on(struct conversation *c)
 {
     pass_end_on(&c->relay.to_server, &c->client, &c->backend);
     pass_end_on(&c->relay.to_client, &c->backend, &c->client);
     if (has_end(c))
         loop_timer_start(c->rw->worker->loop, &c->timer, HALF_CLOSED_US);
+    else if (c->relay.to_client.state != PIPE_FLOWING && !loop_timer_is_running(&c->timer))
+        loop_timer_start(c->rw->worker->loop, &c->timer, limit_of(c));
     if (relay_is_finished(&c->relay) && pump_is_drained(&c->client) &&
         pump_is_drained(&c->backend))
         conversation_close(c, c->reason);
@@ -166,13 +180,6 @@ void relaying_drained(struct conversation *c)
 static bool may_end_idle(const struct conversation *c)
 {
     return !relay_is_busy(&c->relay) || !relay_is_between(&c->relay);
-}
-
-/* Behind the server's end the client gets what waits for it as slowly as any client may; only
- * then is it to end, too. */
-static uint64_t limit_of(const struct conversation *c)
-{
-    return has_end(c) ? HALF_CLOSED_US : c->route->settings->limits.idle_timeout_us;
 }
 
 void relaying_timed_out(struct conversation *c)

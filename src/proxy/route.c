@@ -22,11 +22,11 @@ static void tell(struct conf_problems *problems, const struct route_settings *se
                      why->hint[0] != '\0' ? "; " : "", why->hint);
 }
 
-static void set_stream_options(struct route *route)
+struct stream_options route_stream_options(const struct route_settings *settings)
 {
-    const struct limit_settings *limits = &route->settings->limits;
+    const struct limit_settings *limits = &settings->limits;
 
-    route->stream_options = (struct stream_options){
+    return (struct stream_options){
         .no_delay = true,
         .keepalive_s = (unsigned)((limits->tcp_keepalive_us + 999999) / 1000000),
         .user_timeout_ms = (unsigned)(limits->tcp_user_timeout_us / 1000),
@@ -236,7 +236,7 @@ static struct route *load_route(const struct route_settings *settings,
         route->gate_policy = gate_policy(settings->listener.sslmode);
         load_client_side(route, loading);
         load_backend_side(route, port, loading);
-        set_stream_options(route);
+        route->stream_options = route_stream_options(route->settings);
     }
     if (route == NULL || tally == NULL || !set_addresses(route, loading->problems))
         conf_problem_add(loading->problems, false, settings->line,

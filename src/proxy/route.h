@@ -95,6 +95,9 @@ enum admission { ADMITTED, NOT_ALLOWED, DENIED };
 
 enum admission route_admits(const struct route *route, const struct address *client);
 
+/* Of connections in both directions. */
+struct stream_options route_stream_options(const struct route_settings *settings);
+
 /* One of handshakes_per_second, at this time; false where none is left. */
 bool route_take_handshake(const struct route *route, uint64_t now_us);
 

@@ -102,6 +102,13 @@ struct route_lookup *route_worker_lookup(const struct route_worker *rw,
     return &rw->lookups[route->settings->has_own_backend ? route->place : 0];
 }
 
+void route_worker_forget_keys(struct route_worker *rw, const struct route *route)
+{
+    struct auth_query_keys *keys = &route_worker_lookup(rw, route)->keys;
+
+    secret_wipe(keys, sizeof *keys);
+}
+
 struct tls_context *route_worker_backend_context(const struct route_worker *rw,
                                                  const struct route        *route)
 {

@@ -64,6 +64,9 @@ struct tls_context *route_worker_backend_context(const struct route_worker *rw,
 struct route_lookup *route_worker_lookup(const struct route_worker *rw,
                                          const struct route        *route);
 
+/* What auth_query has derived of its password for that server. */
+void route_worker_forget_keys(struct route_worker *rw, const struct route *route);
+
 struct route_worker_options {
     struct generation  *generation;
     const struct route *route; /* one of it */

@@ -150,7 +150,15 @@ static void check_tls_backend(const struct check *check, const struct backend_pl
         rule_refuse(
             check, backend_mode_setting(check),
             "\"%s\" needs root_ca; name the file of the authorities that sign the server's "
-            "certificate, or \"system\"",
+            "certificate%s",
+            mode, backend->sslmode == SSLMODE_VERIFY_FULL ? ", or \"system\"" : "");
+    /* libpq's rule for sslrootcert=system: anybody gets a certificate from those */
+    if (backend->sslmode != SSLMODE_VERIFY_FULL && backend->root_ca != NULL &&
+        strcmp(backend->root_ca, "system") == 0)
+        rule_refuse(
+            check, "backend.root_ca",
+            "\"system\" trusts whoever has a public certificate, but sslmode is \"%s\"; "
+            "write \"verify-full\"",
             mode);
     if (backend->sslnegotiation == NEGOTIATE_DIRECT && backend->sslmode < SSLMODE_REQUIRE)
         rule_refuse_useless(

@@ -107,7 +107,8 @@ const struct option settings_backend_rows[] = {
       .is_in_sample = true,
       .help =
           "PEM file of the authorities that sign the server's certificate, or \"system\" for "
-          "those of the platform." },
+          "those of the platform, which needs verify-full: anybody gets a certificate from "
+          "those." },
     { .name = "crl_file",
       .type = OPTION_PATH,
       .field = AT(crl_file),

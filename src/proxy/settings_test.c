@@ -506,7 +506,15 @@ static void backend_settings_that_contradict_each_other_are_told(void **state)
           "sslmode = \"disable\" for plaintext to the server\n" },
         { ROUTE PLAIN_LISTENER PLAIN_BACKEND "sslmode = \"verify-ca\"\n",
           "7: route \"r\": backend.sslmode: \"verify-ca\" needs root_ca; name the file of the "
-          "authorities that sign the server's certificate, or \"system\"\n" },
+          "authorities that sign the server's certificate\n" },
+        { ROUTE PLAIN_LISTENER PLAIN_BACKEND "sslmode = \"verify-ca\"\nroot_ca = \"system\"\n",
+          "8: route \"r\": backend.root_ca: \"system\" trusts whoever has a public "
+          "certificate, "
+          "but sslmode is \"verify-ca\"; write \"verify-full\"\n" },
+        { ROUTE PLAIN_LISTENER PLAIN_BACKEND "sslmode = \"require\"\nroot_ca = \"system\"\n",
+          "8: route \"r\": backend.root_ca: \"system\" trusts whoever has a public "
+          "certificate, "
+          "but sslmode is \"require\"; write \"verify-full\"\n" },
         { ROUTE PLAIN_LISTENER PLAIN_BACKEND "tls_enabled = true\n",
           "7: route \"r\": backend.tls_enabled: \"verify-full\" needs root_ca; name the file "
           "of the "

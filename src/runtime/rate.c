@@ -8,16 +8,18 @@
 
 bool rate_take(rate *counter, uint64_t limit, uint64_t now_us)
 {
-    uint64_t      second = now_us / 1000000 << 32;
+    uint64_t      now = now_us / 1000000;
     uint_fast64_t seen = atomic_load(counter);
     uint_fast64_t next;
 
     do {
-        uint64_t begun = seen >> 32 == second >> 32 ? (uint32_t)seen : 0;
+        /* a thread whose turn is long is behind the others: their second counts */
+        uint64_t second = seen >> 32 > now ? seen >> 32 : now;
+        uint64_t begun = seen >> 32 == second ? (uint32_t)seen : 0;
 
         if (begun >= limit)
             return false;
-        next = second | (begun + 1);
+        next = second << 32 | (begun + 1);
     } while (!atomic_compare_exchange_weak(counter, &seen, next));
     return true;
 }

@@ -36,6 +36,18 @@ static void a_second_has_its_limit_and_the_next_one_as_well(void **state)
     }
 }
 
+static void who_is_behind_in_time_does_not_begin_anew(void **state)
+{
+    rate counter = 0;
+
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(rate_take(&counter, 4, 7 * SECOND));
+        assert_true(rate_take(&counter, 4, 7 * SECOND - 1));
+    }
+    assert_false(rate_take(&counter, 4, 7 * SECOND - 1));
+    assert_false(rate_take(&counter, 4, 7 * SECOND));
+}
+
 static void none_is_within_a_limit_of_none(void **state)
 {
     rate counter = 0;
@@ -116,6 +128,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_second_has_its_limit_and_the_next_one_as_well),
+        cmocka_unit_test(who_is_behind_in_time_does_not_begin_anew),
         cmocka_unit_test(none_is_within_a_limit_of_none),
         cmocka_unit_test(each_source_has_the_limit_for_itself_whatever_its_port),
         cmocka_unit_test(an_ipv6_network_of_64_bits_is_one_source),

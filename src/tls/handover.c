@@ -177,9 +177,8 @@ bool tls_handover(struct tls_engine *engine)
     size_t              ours = engine_policy(engine)->max_record_bytes;
     size_t              theirs;
 
-    if (engine_policy(engine)->record_layer == TLS_RECORDS_LIBRARY)
-        return false;
-    if (!is_settled(engine->ssl) || !start_traffic(engine)) {
+    if (engine_policy(engine)->record_layer == TLS_RECORDS_LIBRARY ||
+        !is_settled(engine->ssl) || !start_traffic(engine)) {
         OPENSSL_cleanse(session, sizeof *session);
         return false;
     }

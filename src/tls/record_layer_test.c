@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The engine against an OpenSSL of its own, which can do what no engine does. */
 #include "tls/engine_parts.h"
+#include "tls/key_schedule.h"
 #include "tls/record_layer.h"
 
 #include "harness/check.h"
@@ -430,6 +431,23 @@ static void bytes_behind_close_notify_are_ignored(void **state)
     rig_fini(&rig);
 }
 
+/* RFC 8446 7.2: who does not use a secret should not have it; OpenSSL updates its own. */
+static void the_secrets_of_openssl_s_records_stay_with_it(void **state)
+{
+    static const struct tls_session none;
+
+    for (enum tls_role role = TLS_CLIENT; role <= TLS_SERVER; role++) {
+        struct rig rig;
+
+        rig_init(&rig, &(struct rig_options){ .role = role });
+        shake(&rig);
+        assert_int_equal(rig.verdict, TLS_DONE);
+        assert_int_equal(memcmp(&rig.engine->session, &none, sizeof none) == 0,
+                         layer == TLS_RECORDS_LIBRARY);
+        rig_fini(&rig);
+    }
+}
+
 static void key_update_after_our_close_is_harmless(void **state)
 {
     struct rig rig;
@@ -461,9 +479,12 @@ int main(void)
         cmocka_unit_test(renegotiation_is_declined_and_the_session_goes_on),
         cmocka_unit_test(bytes_behind_close_notify_are_ignored),
         cmocka_unit_test(key_update_after_our_close_is_harmless),
+        cmocka_unit_test(the_secrets_of_openssl_s_records_stay_with_it),
     };
 
     int failures = 0;
+
+    assert_true(tls_key_schedule_start());
 
     for (layer = TLS_RECORDS_AUTO; layer <= TLS_RECORDS_LIBRARY; layer++)
         failures += cmocka_run_group_tests_name(

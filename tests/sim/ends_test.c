@@ -272,6 +272,26 @@ static void who_takes_nothing_for_idle_timeout_is_given_up(void **state)
     }
 }
 
+static void who_takes_nothing_is_given_up_at_last_without_idle_timeout_too(void **state)
+{
+    FOR_EACH_LEGS(legs)
+    {
+        struct proxy_rig rig;
+        struct talker    client, server;
+
+        if (!legs->server)
+            continue;
+        begin_slowly(&rig, *legs, "", &client, &server);
+        talker_finish(&server);
+        sim_close(server.wire);
+        sim_run_for(rig.loop, SECONDS(290));
+        assert_int_equal(rig_conversations(&rig), 1);
+        sim_run_for(rig.loop, SECONDS(320));
+        assert_int_equal(rig_conversations(&rig), 0);
+        stop(&rig, &client, &server);
+    }
+}
+
 /* A drain ends an idle session once its client has the last answer, and not before. */
 static void a_drain_waits_for_a_client_to_take_the_answer(void **state)
 {
@@ -364,6 +384,7 @@ int main(void)
         cmocka_unit_test(after_the_end_of_a_server_a_client_may_read_as_slowly_as_before),
         cmocka_unit_test(who_takes_something_is_not_idle),
         cmocka_unit_test(who_takes_nothing_for_idle_timeout_is_given_up),
+        cmocka_unit_test(who_takes_nothing_is_given_up_at_last_without_idle_timeout_too),
         cmocka_unit_test(a_drain_waits_for_a_client_to_take_the_answer),
         cmocka_unit_test(an_error_before_a_reset_still_arrives),
         cmocka_unit_test(a_client_that_goes_within_a_handshake_leaves_nothing_behind),

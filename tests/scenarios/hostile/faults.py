@@ -14,8 +14,9 @@ CALLS = ["accept4", "socket", "connect", "getsockopt", "setsockopt", "recv", "se
 # What no proxy does that waits in this loop.
 NEVER = {"epoll": {"io_uring_enter", "operation of io_uring"}, "io_uring": {"recv", "send"}}
 
-# What it does now and then: beside a ring only a paused listener changes what epoll watches.
-SELDOM = {"epoll": set(), "io_uring": {"epoll_ctl"}}
+# What it does now and then: beside a ring only a paused listener changes what epoll watches, and
+# only a connection that cannot be made is asked why.
+SELDOM = {"epoll": set(), "io_uring": {"epoll_ctl", "getsockopt"}}
 
 
 def preloaded(name):
