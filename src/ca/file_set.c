@@ -201,6 +201,7 @@ static void keep_old(struct file_entry *entry)
     unlink(entry->old);
     if (link(entry->path, entry->old) == 0)
         return;
+    entry->is_first = errno == ENOENT;
     free(entry->old);
     entry->old = NULL;
 }
@@ -227,7 +228,7 @@ static void undo(struct file_set *set)
 
         if (entry->is_renamed && entry->old != NULL)
             rename(entry->old, entry->path);
-        else if (entry->is_renamed)
+        else if (entry->is_renamed && entry->is_first) /* not the only one there is */
             unlink(entry->path);
     }
 }

@@ -28,6 +28,7 @@ struct file_set {
         char *old;   /* the file that was there, under another name; NULL: none */
         bool  may_replace;
         bool  is_renamed;
+        bool  is_first; /* there was none before */
     } entries[FILE_SET_MOST];
     size_t count;
 };

@@ -118,7 +118,8 @@ enum stream_flag {
     STREAM_BY_EPOLL = 1 << 13,     /* io_uring: epoll moves its bytes, as the kernel has keys */
     STREAM_KERNEL_SENDS = 1 << 14, /* `sending` is frames */
     STREAM_KERNEL_RECEIVES = 1 << 15,
-    STREAM_LAST = 1 << 16, /* what is sent now has the end of file behind it */
+    STREAM_LAST = 1 << 16,         /* what is sent now has the end of file behind it */
+    STREAM_SHUTDOWN_DUE = 1 << 17, /* the kernel has to pass on what it took first */
 };
 
 #define STREAM_DONE                                                                            \

@@ -27,7 +27,7 @@ static void unregister_unwanted(struct stream *stream)
 
     if (stream->flags & STREAM_RECEIVING)
         want |= EPOLLIN;
-    if (stream_has_unsent(stream))
+    if (stream_has_unsent(stream) || stream->flags & STREAM_SHUTDOWN_DUE)
         want |= EPOLLOUT;
     set_registered(stream, stream->registered & want);
 }
@@ -106,8 +106,17 @@ static void on_send(struct stream *stream)
         stream_socket_send_failed(stream, error);
 }
 
+static void shut_down(struct stream *stream)
+{
+    stream->flags &= ~(unsigned)STREAM_SHUTDOWN_DUE;
+    set_registered(stream, stream->registered & ~(unsigned)EPOLLOUT);
+    stream_socket_shutdown(stream);
+}
+
 static void handle_writable(struct stream *stream)
 {
+    if (stream->flags & STREAM_SHUTDOWN_DUE)
+        shut_down(stream);
     if (stream_has_unsent(stream) && send_some(stream))
         set_registered(stream, stream->registered & ~(unsigned)EPOLLOUT);
 }
@@ -234,16 +243,18 @@ static enum fail on_connect(struct stream *stream, const struct address *address
 /* ---- ending ---- */
 
 /*
- * What the kernel has taken may still wait in front of TCP, where there was no room, and would
- * never get past an end of file: it is left out then.  close_notify stands behind the data, and
- * closing sends what waits.
+ * Records that the kernel has taken may still wait in front of TCP, where there was no room,
+ * and would never get past an end of file: it waits for room then.
  */
 static void on_shutdown(struct stream *stream)
 {
     struct pollfd room = { .fd = stream->fd, .events = POLLOUT };
 
-    if (!(stream->flags & STREAM_KERNEL_SENDS) || poll(&room, 1, 0) > 0)
+    if (!(stream->flags & STREAM_KERNEL_SENDS) || poll(&room, 1, 0) > 0 ||
+        set_registered(stream, stream->registered | EPOLLOUT) != 0)
         stream_socket_shutdown(stream);
+    else
+        stream->flags |= STREAM_SHUTDOWN_DUE;
 }
 
 static int on_prepare_for_keys(struct stream *stream)

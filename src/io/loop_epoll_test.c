@@ -64,6 +64,29 @@ static void streams_that_are_ready_together_get_a_share_each(struct rig *rig)
     rig_close(rig, &a[1], &b[1]);
 }
 
+/* As with records of the kernel's that TCP has no room for; here it is the socket that has
+ * none. */
+static void an_end_of_file_waits_for_what_the_kernel_has_taken(struct rig *rig)
+{
+    static const uint8_t data[SHARE];
+    struct end           a, b;
+
+    if (!rig->backend->is_unix)
+        return;
+    rig_pair(rig, &a, &b);
+    end_send(&a, bytes_of(data, sizeof data));
+    until(rig, a.sent == 1);
+    a.stream.flags |= STREAM_KERNEL_SENDS;
+    stream_shutdown(&a.stream);
+    assert_true(a.stream.flags & STREAM_SHUTDOWN_DUE);
+    end_ask(&b, 0);
+    until(rig, b.received == 1);
+    until(rig, !(a.stream.flags & STREAM_SHUTDOWN_DUE));
+    end_ask(&b, 0);
+    until(rig, b.got_end);
+    rig_close(rig, &a, &b);
+}
+
 static struct end *replacement_end;
 
 static void replace_friend(struct end *end)
@@ -287,6 +310,7 @@ static const struct rig_test epoll_tests[] = {
     RIG_TEST(after_a_close_in_a_callback_the_second_completion_is_not_told),
     RIG_TEST(after_the_end_nothing_is_registered),
     RIG_TEST(a_loop_that_gets_no_memory_says_so),
+    RIG_TEST(an_end_of_file_waits_for_what_the_kernel_has_taken),
 };
 
 static const struct rig_test kernel_tests[] = {
