@@ -118,6 +118,29 @@ static void the_end_is_told_after_the_last_byte(struct rig *rig)
     rig_close(rig, &a, &b);
 }
 
+/* Long before all of it: whether a peer takes something is how a slow one is told from a dead.
+ */
+static void what_a_peer_takes_of_much_is_seen(struct rig *rig)
+{
+    static const uint8_t data[1 << 20];
+    struct end           a, b;
+
+    if (!rig->backend->is_unix) /* TCP may take a megabyte at once */
+        return;
+    rig_pair(rig, &a, &b);
+    end_send(&a, bytes_of(data, sizeof data));
+    rig_pass(rig, 5000);
+    assert_true(stream_unsent(&a.stream) > sizeof data / 2);
+    for (unsigned n = 1; stream_unsent(&a.stream) > sizeof data / 2; n++) {
+        end_ask(&b, 0);
+        until(rig, b.received == n);
+        assert_true(n < 100);
+        rig_pass(rig, 1000);
+    }
+    assert_true(stream_unsent(&a.stream) > 0);
+    rig_close(rig, &a, &b);
+}
+
 static void the_last_bytes_are_followed_by_the_end(struct rig *rig)
 {
     struct end a, b;
@@ -443,6 +466,7 @@ static const struct rig_test tests[] = {
     RIG_TEST(nothing_is_received_before_it_is_asked_for),
     RIG_TEST(no_more_is_received_than_asked_for),
     RIG_TEST(the_end_is_told_after_the_last_byte),
+    RIG_TEST(what_a_peer_takes_of_much_is_seen),
     RIG_TEST(the_last_bytes_are_followed_by_the_end),
     RIG_TEST(a_connection_that_is_half_closed_goes_on_the_other_way),
     RIG_TEST(an_abort_resets_the_peer),

@@ -83,15 +83,20 @@ static void submit_connect(struct loop_uring *uring, struct stream *stream)
     io_uring_sqe_set_data64(sqe, (uintptr_t)stream | URING_CONNECTED);
 }
 
+/* So that stream_unsent() sees what a slow peer takes: the ring tells of whole operations. */
+#define SEND_AT_ONCE ((size_t)128 * 1024)
+
 static void submit_send(struct loop_uring *uring, struct stream *stream)
 {
     struct io_uring_sqe *sqe = prepare(uring, stream, SEND);
 
+    struct bytes part = bytes_first(stream->sending, SEND_AT_ONCE);
+    bool         is_last = (stream->flags & STREAM_LAST) && part.len == stream->sending.len;
+
     /* MSG_WAITALL: the kernel goes on by itself after a part, as soon as there is room;
      * MSG_MORE: the last segment is not sent before its FIN is there */
-    io_uring_prep_send(sqe, stream->fd, stream->sending.p, stream->sending.len,
-                       MSG_NOSIGNAL | MSG_WAITALL |
-                           (stream->flags & STREAM_LAST ? MSG_MORE : 0));
+    io_uring_prep_send(sqe, stream->fd, part.p, part.len,
+                       MSG_NOSIGNAL | MSG_WAITALL | (is_last ? MSG_MORE : 0));
     io_uring_sqe_set_data64(sqe, (uintptr_t)stream | URING_SENT);
 }
 
