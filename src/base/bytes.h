@@ -57,6 +57,17 @@ static inline bool bytes_equal(struct bytes a, struct bytes b)
     return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
 }
 
+/* Where FNV-1a begins: any other number, a random one for instance, gives another hash. */
+#define BYTES_HASH_START UINT64_C(14695981039346656037)
+
+/* FNV-1a, which may go on with the next piece.  Who knows `hash` can make keys that collide. */
+static inline uint64_t bytes_hash(uint64_t hash, struct bytes b)
+{
+    for (size_t i = 0; i < b.len; i++)
+        hash = (hash ^ b.p[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
 /* Numbers on the wire are big-endian.  The caller has checked that they are there. */
 static inline uint16_t bytes_u16(const uint8_t *p)
 {

@@ -35,21 +35,14 @@ struct stream_options route_stream_options(const struct route_settings *settings
 
 /* ---- addresses ---- */
 
-static uint64_t text_id(uint64_t id, const char *text)
-{
-    for (; *text != '\0'; text++)
-        id = (id ^ (uint8_t)*text) * UINT64_C(1099511628211);
-    return id;
-}
-
 /* Two hosts may reach the same server in different ways. */
 static uint64_t target_id(const struct route_settings *settings, const char *text)
 {
-    uint64_t id = UINT64_C(14695981039346656037); /* FNV-1a */
+    uint64_t id = BYTES_HASH_START;
 
     if (settings->has_own_backend)
-        id = text_id(id, settings->listener.names.items[0]);
-    return text_id(id, text);
+        id = bytes_hash(id, bytes_of_string(settings->listener.names.items[0]));
+    return bytes_hash(id, bytes_of_string(text));
 }
 
 /* Certificates have no dot at the end, and SNI may not (RFC 6066 section 3). */

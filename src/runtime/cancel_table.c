@@ -68,19 +68,11 @@ void cancel_table_free(struct cancel_table *table)
     free(table);
 }
 
-static uint32_t hash(struct bytes key)
-{
-    uint32_t h = 2166136261u; /* FNV-1a; keys are the servers' random numbers */
-
-    for (size_t i = 0; i < key.len; i++)
-        h = (h ^ key.p[i]) * 16777619u;
-    return h;
-}
-
+/* Keys are the servers' random numbers: nobody aims at a chain. */
 static struct stripe *stripe_of(struct cancel_table *table, struct bytes key,
                                 struct cancel_entry ***slot)
 {
-    uint32_t       h = hash(key);
+    uint64_t       h = bytes_hash(BYTES_HASH_START, key);
     struct stripe *stripe = &table->stripes[h % STRIPES];
 
     *slot = &stripe->slots[h / STRIPES % SLOTS_PER_STRIPE];

@@ -21,10 +21,7 @@ struct digest {
 
 static void mix(struct digest *digest, const void *data, size_t len)
 {
-    const uint8_t *p = data;
-
-    for (size_t i = 0; i < len; i++)
-        digest->value = (digest->value ^ p[i]) * UINT64_C(1099511628211);
+    digest->value = bytes_hash(digest->value, bytes_of(data, len));
 }
 
 static void mix_number(struct digest *digest, uint64_t number)

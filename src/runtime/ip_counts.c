@@ -56,20 +56,11 @@ void ip_counts_free(struct ip_counts *counts)
     free(counts);
 }
 
-/* FNV-1a: short keys, and a client that aims at one chain costs only its own stripe. */
-static uint32_t hash(const uint8_t key[static 16])
-{
-    uint32_t h = 2166136261u;
-
-    for (unsigned i = 0; i < 16; i++)
-        h = (h ^ key[i]) * 16777619u;
-    return h;
-}
-
+/* A client that aims at one chain costs only its own stripe. */
 static struct stripe *stripe_of(struct ip_counts *counts, const uint8_t key[static 16],
                                 struct entry ***slot)
 {
-    uint32_t       h = hash(key);
+    uint64_t       h = bytes_hash(BYTES_HASH_START, bytes_of(key, 16));
     struct stripe *stripe = &counts->stripes[h % STRIPES];
 
     *slot = &stripe->slots[h / STRIPES % SLOTS_PER_STRIPE];

@@ -38,14 +38,6 @@ static bool is_ipv4(const uint8_t key[static 16])
     return memcmp(key, mapped, sizeof mapped) == 0;
 }
 
-/* FNV-1a, from a beginning that nobody outside knows. */
-static uint64_t hash(uint64_t h, const uint8_t *key, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        h = (h ^ key[i]) * 1099511628211u;
-    return h ^ h >> 32;
-}
-
 bool source_rate_take(struct source_rate *sources, const struct address *from, uint64_t limit,
                       uint64_t now_us)
 {
@@ -54,6 +46,6 @@ bool source_rate_take(struct source_rate *sources, const struct address *from, u
 
     if (!network_key(from, key))
         return true;
-    h = hash(sources->seed, key, is_ipv4(key) ? sizeof key : sizeof key / 2);
-    return rate_take(&sources->slots[h % SOURCE_RATE_SLOTS], limit, now_us);
+    h = bytes_hash(sources->seed, bytes_of(key, is_ipv4(key) ? sizeof key : sizeof key / 2));
+    return rate_take(&sources->slots[(h ^ h >> 32) % SOURCE_RATE_SLOTS], limit, now_us);
 }
