@@ -180,17 +180,25 @@ def test_a_new_authority_is_asked_of_clients(start, certs, files, postgres_clear
     assert comes_in(proxy, certs, "alice-of-strangers") and not comes_in(proxy, certs, "alice")
 
 
-@pytest.mark.parametrize("kind", ["file", "folder"])
-def test_who_is_revoked_is_kept_out_as_soon_as_the_list_says_so(start, certs, files,
-                                                                postgres_clear, kind):
+CRL_SETTING = {"file": "client_crl_file", "folder": "client_crl_dir"}
+
+
+def revoking(start, certs, files, server, kind, first):
+    """The path of a revocation list, `first` for now, and a proxy that knows it or its folder."""
     lists = os.path.join(files.folder, "lists")
     os.mkdir(lists)
     one = os.path.join(lists, "all.crl")
-    files.put(one, certs.file("clients-both-list-before.crl"))
-    setting = {"client_crl_file": one} if kind == "file" else {"client_crl_dir": lists}
-    proxy = start(route({"address": postgres_clear.address},
-                        files.listener(sslmode="verify-ca", client_ca=certs.cert("clients-ca"),
-                                       **setting)))
+    files.put(one, certs.file(first))
+    setting = {CRL_SETTING[kind]: one if kind == "file" else lists}
+    return one, start(route({"address": server.address},
+                            files.listener(sslmode="verify-ca",
+                                           client_ca=certs.cert("clients-ca"), **setting)))
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_who_is_revoked_is_kept_out_as_soon_as_the_list_says_so(start, certs, files,
+                                                                postgres_clear, kind):
+    one, proxy = revoking(start, certs, files, postgres_clear, kind, "clients-both-list-before.crl")
     assert comes_in(proxy, certs, "alice-revoked")
     files.put(one, certs.file("clients-both-list.crl"))
     proxy.wait_event("reload.ok", cause="files")
@@ -201,19 +209,12 @@ def test_who_is_revoked_is_kept_out_as_soon_as_the_list_says_so(start, certs, fi
 def test_an_expired_list_does_not_take_the_place_of_a_good_one(start, certs, files,
                                                                postgres_clear, kind):
     """Nobody would be let in any more.  Beside a good one of its authority it does no harm."""
-    lists = os.path.join(files.folder, "lists")
-    os.mkdir(lists)
-    one = os.path.join(lists, "all.crl")
-    files.put(one, certs.file("clients-both-list.crl"))
-    setting = {"client_crl_file": one} if kind == "file" else {"client_crl_dir": lists}
-    proxy = start(route({"address": postgres_clear.address},
-                        files.listener(sslmode="verify-ca", client_ca=certs.cert("clients-ca"),
-                                       **setting)))
+    one, proxy = revoking(start, certs, files, postgres_clear, kind, "clients-both-list.crl")
     files.put(one, certs.file("clients-both-list-expired.crl"))
     proxy.signal(signal.SIGHUP)
     failed = proxy.wait_event("reload.failed", cause="signal")
     assert "a revocation list has expired" in failed["reason"]
-    assert f"listener.{list(setting)[0]}" in failed["reason"]
+    assert f"listener.{CRL_SETTING[kind]}" in failed["reason"]
     assert comes_in(proxy, certs, "alice") and not comes_in(proxy, certs, "alice-revoked")
     both = os.path.join(files.folder, "both")
     with open(both, "wb") as out:
