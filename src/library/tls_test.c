@@ -3,7 +3,7 @@
 
 #include "harness/alloc.h"
 #include "harness/check.h"
-#include "harness/tls_pair.h"
+#include "harness/group_pki.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +11,12 @@
 #define OUT_LIMIT  65536
 #define MOST_TURNS 20
 
-static struct tls_pki      pki;
 static char               *server_cert, *server_key, *client_cert, *client_key, *ca;
 static struct pgtls_error *error;
 
 static int make_files(void **state)
 {
-    tls_pki_init(&pki);
+    group_pki_make(state);
     server_cert = certs_write_chain(
         pki.dir, "server.crt", (const struct cert *[]){ &pki.server_cert, &pki.issuing, NULL });
     server_key = certs_write_key(pki.dir, "server.key", &pki.server_cert);
@@ -37,8 +36,7 @@ static int remove_files(void **state)
     free(client_cert);
     free(client_key);
     free(ca);
-    tls_pki_fini(&pki);
-    return 0;
+    return group_pki_remove(state);
 }
 
 static struct pgtls_tls_policy_options server_options(void)

@@ -2,7 +2,7 @@
 #include "sync/talk.h"
 
 #include "harness/check.h"
-#include "harness/tls_pair.h"
+#include "harness/group_pki.h"
 #include "io/socket.h"
 
 #include <poll.h>
@@ -19,8 +19,6 @@ struct server {
     struct address address;
     void (*serve)(int fd);
 };
-
-static struct tls_pki pki;
 
 static void *run(void *arg)
 {
@@ -215,18 +213,6 @@ static void a_silent_server_ends_at_the_deadline(void **state)
     tls_context_release(context);
 }
 
-static int make_pki(void **state)
-{
-    tls_pki_init(&pki);
-    return 0;
-}
-
-static int free_pki(void **state)
-{
-    tls_pki_fini(&pki);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,5 +222,5 @@ int main(void)
         cmocka_unit_test(a_silent_server_ends_at_the_deadline),
     };
 
-    return cmocka_run_group_tests(tests, make_pki, free_pki);
+    return cmocka_run_group_tests(tests, group_pki_make, group_pki_remove);
 }

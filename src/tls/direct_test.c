@@ -1,26 +1,12 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* What direct TLS demands: a protocol (ALPN) offered and selected. */
 #include "harness/check.h"
+#include "harness/group_pki.h"
 #include "harness/raw_client.h"
-#include "harness/tls_pair.h"
 
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct tls_pki pki;
-
-static int make_pki(void **state)
-{
-    tls_pki_init(&pki);
-    return 0;
-}
-
-static int remove_pki(void **state)
-{
-    tls_pki_fini(&pki);
-    return 0;
-}
 
 static struct tls_engine *new_server(bool is_direct)
 {
@@ -172,5 +158,5 @@ int main(void)
         cmocka_unit_test(a_protocol_that_is_required_must_be_named),
     };
 
-    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+    return cmocka_run_group_tests(tests, group_pki_make, group_pki_remove);
 }

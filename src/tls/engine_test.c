@@ -3,24 +3,10 @@
 
 #include "harness/alloc.h"
 #include "harness/check.h"
-#include "harness/tls_pair.h"
+#include "harness/group_pki.h"
 
 #include <openssl/err.h>
 #include <stdlib.h>
-
-static struct tls_pki pki;
-
-static int make_pki(void **state)
-{
-    tls_pki_init(&pki);
-    return 0;
-}
-
-static int remove_pki(void **state)
-{
-    tls_pki_fini(&pki);
-    return 0;
-}
 
 static struct tls_engine *new_server(const char *alpn)
 {
@@ -476,5 +462,5 @@ int main(void)
         cmocka_unit_test(every_allocation_that_fails_is_a_clean_failure),
     };
 
-    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+    return cmocka_run_group_tests(tests, group_pki_make, group_pki_remove);
 }

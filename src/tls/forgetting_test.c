@@ -7,22 +7,8 @@
 #include "tls/wiping.h"
 
 #include "harness/check.h"
+#include "harness/group_pki.h"
 #include "harness/memory.h"
-#include "harness/tls_pair.h"
-
-static struct tls_pki pki;
-
-static int make_pki(void **state)
-{
-    tls_pki_init(&pki);
-    return 0;
-}
-
-static int remove_pki(void **state)
-{
-    tls_pki_fini(&pki);
-    return 0;
-}
 
 /* ---- what is looked for: one direction's ---- */
 
@@ -207,5 +193,5 @@ int main(void)
 
     if (!tls_wiping_start())
         return 1;
-    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+    return cmocka_run_group_tests(tests, group_pki_make, group_pki_remove);
 }

@@ -8,17 +8,16 @@
 #include "tls/tickets.h"
 
 #include "harness/check.h"
-#include "harness/tls_pair.h"
+#include "harness/group_pki.h"
 
 #include <openssl/err.h>
 #include <stdlib.h>
 
-static struct tls_pki          pki;
 static struct tls_ticket_keys *keys;
 
 static int make_pki(void **state)
 {
-    tls_pki_init(&pki);
+    group_pki_make(state);
     keys = tls_ticket_keys_random(NULL);
     return keys == NULL;
 }
@@ -26,8 +25,7 @@ static int make_pki(void **state)
 static int remove_pki(void **state)
 {
     tls_ticket_keys_release(keys);
-    tls_pki_fini(&pki);
-    return 0;
+    return group_pki_remove(state);
 }
 
 struct kind {

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Two certificates with different keys in one policy, and the names of a peer. */
 #include "harness/check.h"
+#include "harness/group_pki.h"
 #include "harness/raw_client.h"
-#include "harness/tls_pair.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static struct tls_pki   pki;
 static struct cert      rsa_cert;
 static struct identity *rsa;
 
 static int make_pki(void **state)
 {
-    tls_pki_init(&pki);
+    group_pki_make(state);
     rsa_cert =
         cert_make(&(struct cert_spec){ .common_name = "rsa", .is_rsa = true }, &pki.issuing);
     rsa = tls_pki_identity(&pki, (const struct cert *[]){ &rsa_cert, &pki.issuing, NULL });
@@ -24,8 +23,7 @@ static int remove_pki(void **state)
 {
     identity_release(rsa);
     cert_free(&rsa_cert);
-    tls_pki_fini(&pki);
-    return 0;
+    return group_pki_remove(state);
 }
 
 static struct tls_engine *new_server(void)

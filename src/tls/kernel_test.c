@@ -8,26 +8,12 @@
 #include "tls/engine_parts.h"
 
 #include "harness/check.h"
-#include "harness/tls_pair.h"
+#include "harness/group_pki.h"
 
 #include <linux/tls.h>
 #include <string.h>
 
 #define SET_KTLS 72 /* BIO_CTRL_SET_KTLS, which is not in a public header */
-
-static struct tls_pki pki;
-
-static int make_pki(void **state)
-{
-    tls_pki_init(&pki);
-    return 0;
-}
-
-static int remove_pki(void **state)
-{
-    tls_pki_fini(&pki);
-    return 0;
-}
 
 /* The client's end of a wire, and what it was asked to install for what it sends. */
 struct wire {
@@ -182,5 +168,5 @@ int main(void)
         cmocka_unit_test(there_are_no_keys_of_a_direction_that_is_over),
     };
 
-    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+    return cmocka_run_group_tests(tests, group_pki_make, group_pki_remove);
 }

@@ -3,23 +3,9 @@
 
 #include "harness/alloc.h"
 #include "harness/check.h"
-#include "harness/tls_pair.h"
+#include "harness/group_pki.h"
 
 #include <stdlib.h>
-
-static struct tls_pki pki;
-
-static int make_pki(void **state)
-{
-    tls_pki_init(&pki);
-    return 0;
-}
-
-static int remove_pki(void **state)
-{
-    tls_pki_fini(&pki);
-    return 0;
-}
 
 /* Both with a certificate, shaken; the server's records are by `layer`. */
 static struct tls_pair new_pair(enum tls_records layer)
@@ -366,5 +352,5 @@ int main(void)
         cmocka_unit_test(taking_fails_cleanly_when_memory_runs_out),
     };
 
-    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+    return cmocka_run_group_tests(tests, group_pki_make, group_pki_remove);
 }

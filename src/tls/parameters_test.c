@@ -2,8 +2,8 @@
 #include "tls/parameters.h"
 
 #include "harness/check.h"
+#include "harness/group_pki.h"
 #include "harness/raw_client.h"
-#include "harness/tls_pair.h"
 
 #include <openssl/pem.h>
 #include <stdio.h>
@@ -11,13 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct tls_pki   pki;
 static struct cert      rsa_cert;
 static struct identity *rsa;
 
 static int make_pki(void **state)
 {
-    tls_pki_init(&pki);
+    group_pki_make(state);
     rsa_cert = cert_make(
         &(struct cert_spec){ .common_name = "rsa", .names = "DNS:db", .is_rsa = true },
         &pki.issuing);
@@ -29,8 +28,7 @@ static int remove_pki(void **state)
 {
     identity_release(rsa);
     cert_free(&rsa_cert);
-    tls_pki_fini(&pki);
-    return 0;
+    return group_pki_remove(state);
 }
 
 static struct tls_policy_options server_of(struct identity *identity)

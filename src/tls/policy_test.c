@@ -3,26 +3,12 @@
 
 #include "harness/alloc.h"
 #include "harness/check.h"
-#include "harness/tls_pair.h"
+#include "harness/group_pki.h"
 #include "tls/context.h"
 #include "tls/engine.h"
 
 #include <pthread.h>
 #include <string.h>
-
-static struct tls_pki pki;
-
-static int make_pki(void **state)
-{
-    tls_pki_init(&pki);
-    return 0;
-}
-
-static int remove_pki(void **state)
-{
-    tls_pki_fini(&pki);
-    return 0;
-}
 
 static void assert_refused(struct tls_policy_options options, const char *text)
 {
@@ -228,5 +214,5 @@ int main(void)
         cmocka_unit_test(the_library_tells_its_version),
     };
 
-    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+    return cmocka_run_group_tests(tests, group_pki_make, group_pki_remove);
 }

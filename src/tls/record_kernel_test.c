@@ -7,25 +7,11 @@
 #include "tls/record_own.h"
 
 #include "harness/check.h"
-#include "harness/tls_pair.h"
+#include "harness/group_pki.h"
 
 #include <errno.h>
 #include <linux/tls.h>
 #include <string.h>
-
-static struct tls_pki pki;
-
-static int make_pki(void **state)
-{
-    tls_pki_init(&pki);
-    return 0;
-}
-
-static int remove_pki(void **state)
-{
-    tls_pki_fini(&pki);
-    return 0;
-}
 
 struct rig {
     struct tls_pair    pair;
@@ -415,5 +401,5 @@ int main(void)
         cmocka_unit_test(a_session_of_the_kernel_s_is_not_given_away),
     };
 
-    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+    return cmocka_run_group_tests(tests, group_pki_make, group_pki_remove);
 }

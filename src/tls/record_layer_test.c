@@ -5,26 +5,13 @@
 #include "tls/record_layer.h"
 
 #include "harness/check.h"
-#include "harness/tls_pair.h"
+#include "harness/group_pki.h"
 
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 
-static struct tls_pki   pki;
 static enum tls_records layer; /* of the engine, in each test: first the one, then the other */
-
-static int make_pki(void **state)
-{
-    tls_pki_init(&pki);
-    return 0;
-}
-
-static int remove_pki(void **state)
-{
-    tls_pki_fini(&pki);
-    return 0;
-}
 
 /* An engine, its raw peer, and what the engine wants to send. */
 struct rig {
@@ -487,7 +474,8 @@ int main(void)
     assert_true(tls_key_schedule_start());
 
     for (layer = TLS_RECORDS_AUTO; layer <= TLS_RECORDS_LIBRARY; layer++)
-        failures += cmocka_run_group_tests_name(
-            layer == TLS_RECORDS_AUTO ? "record" : "library", tests, make_pki, remove_pki);
+        failures +=
+            cmocka_run_group_tests_name(layer == TLS_RECORDS_AUTO ? "record" : "library", tests,
+                                        group_pki_make, group_pki_remove);
     return failures;
 }

@@ -4,25 +4,11 @@
 
 #include "harness/alloc.h"
 #include "harness/check.h"
-#include "harness/tls_pair.h"
+#include "harness/group_pki.h"
 
 _Static_assert(sizeof(struct tls_engine) <= 640, "every idle connection has one, or two");
 
 #define KEY_UPDATE TLS_KEY_UPDATE_RECORD
-
-static struct tls_pki pki;
-
-static int make_pki(void **state)
-{
-    tls_pki_init(&pki);
-    return 0;
-}
-
-static int remove_pki(void **state)
-{
-    tls_pki_fini(&pki);
-    return 0;
-}
 
 static struct tls_pair new_pair(void)
 {
@@ -422,5 +408,5 @@ int main(void)
         cmocka_unit_test(a_cut_record_without_memory_ends_the_connection_with_internal_error),
     };
 
-    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+    return cmocka_run_group_tests(tests, group_pki_make, group_pki_remove);
 }

@@ -8,24 +8,10 @@
 #include "tls/record_own.h"
 
 #include "harness/check.h"
-#include "harness/tls_pair.h"
+#include "harness/group_pki.h"
 
 #include <openssl/ssl.h>
 #include <stdlib.h>
-
-static struct tls_pki pki;
-
-static int make_pki(void **state)
-{
-    tls_pki_init(&pki);
-    return 0;
-}
-
-static int remove_pki(void **state)
-{
-    tls_pki_fini(&pki);
-    return 0;
-}
 
 static uint64_t random_state = 1;
 
@@ -298,5 +284,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(both_sides_hear_what_the_other_says) };
 
-    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+    return cmocka_run_group_tests(tests, group_pki_make, group_pki_remove);
 }

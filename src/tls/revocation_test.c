@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Revocation lists on both legs: the whole chain, and every way a list can be wrong. */
 #include "harness/check.h"
-#include "harness/tls_pair.h"
+#include "harness/group_pki.h"
 #include "tls/engine.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static struct tls_pki pki;
-
-static int make_pki(void **state)
-{
-    tls_pki_init(&pki);
-    return 0;
-}
-
-static int remove_pki(void **state)
-{
-    tls_pki_fini(&pki);
-    return 0;
-}
 
 /* The lists that a verifier has; without one of an authority, that is NULL. */
 struct lists {
@@ -186,5 +172,5 @@ int main(void)
         cmocka_unit_test(a_list_of_another_authority_does_not_count),
     };
 
-    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+    return cmocka_run_group_tests(tests, group_pki_make, group_pki_remove);
 }

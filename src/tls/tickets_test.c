@@ -3,21 +3,20 @@
 
 #include "harness/alloc.h"
 #include "harness/check.h"
+#include "harness/group_pki.h"
 #include "harness/raw_client.h"
-#include "harness/tls_pair.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-static struct tls_pki          pki;
 static struct tls_ticket_keys *keys;
 static struct trust           *both; /* root and issuing */
 
 static int make_pki(void **state)
 {
-    tls_pki_init(&pki);
+    group_pki_make(state);
     keys = tls_ticket_keys_random(NULL);
     both = tls_pki_trust(&pki, (const struct cert *[]){ &pki.root, &pki.issuing, NULL });
     assert_non_null(keys);
@@ -28,8 +27,7 @@ static int remove_pki(void **state)
 {
     trust_release(both);
     tls_ticket_keys_release(keys);
-    tls_pki_fini(&pki);
-    return 0;
+    return group_pki_remove(state);
 }
 
 /* One key a line: its 80 bytes are all `digit`. */

@@ -1,24 +1,10 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "harness/check.h"
+#include "harness/group_pki.h"
 #include "harness/raw_client.h"
-#include "harness/tls_pair.h"
 #include "tls/engine.h"
 
 #include <string.h>
-
-static struct tls_pki pki;
-
-static int make_pki(void **state)
-{
-    tls_pki_init(&pki);
-    return 0;
-}
-
-static int remove_pki(void **state)
-{
-    tls_pki_fini(&pki);
-    return 0;
-}
 
 /* One handshake with what differs from the good case. */
 struct attempt {
@@ -345,5 +331,5 @@ int main(void)
         cmocka_unit_test(without_verification_any_server_will_do_and_is_not_called_verified),
     };
 
-    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+    return cmocka_run_group_tests(tests, group_pki_make, group_pki_remove);
 }
