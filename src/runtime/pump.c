@@ -263,17 +263,25 @@ void pump_flush(struct pump *pump)
 
     if (pump->state != PUMP_OPEN || stream_is_sending(&pump->stream))
         return;
-    if (pump->waiting.len == 0 || pump->broken) {
+    if (pump->waiting.len == 0 || pump->broken || pump->finished) {
         buffers_give(pump->buffers, &pump->waiting);
         return;
     }
     bytes = buf_bytes(&pump->waiting);
     pump->sent_bytes += bytes.len;
     pump->sending = buffers_lend(&pump->waiting);
+    pump->finished = pump->finishing;
     if (pump->finishing)
         stream_send_last(&pump->stream, bytes);
     else
         stream_send(&pump->stream, bytes);
+}
+
+static void finish(struct pump *pump)
+{
+    pump->finishing = false;
+    pump->finished = true;
+    stream_shutdown(&pump->stream);
 }
 
 static void on_sent(struct stream *stream, int error)
@@ -290,10 +298,8 @@ static void on_sent(struct stream *stream, int error)
     pump_flush(pump);
     if (!pump_is_drained(pump))
         return;
-    if (pump->finishing) {
-        pump->finishing = false;
-        stream_shutdown(&pump->stream);
-    }
+    if (pump->finishing)
+        finish(pump);
     pump->events->drained(pump);
 }
 
@@ -306,10 +312,8 @@ void pump_finish(struct pump *pump, bool clean)
     pump->leg.said_end = true;
     pump->finishing = true; /* before the flush: the last bytes take the FIN along */
     pump_flush(pump);
-    if (!pump_is_drained(pump) || pump->broken)
-        return;
-    pump->finishing = false;
-    stream_shutdown(&pump->stream);
+    if (pump_is_drained(pump) && !pump->broken)
+        finish(pump);
 }
 
 void pump_discard(struct pump *pump)

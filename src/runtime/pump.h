@@ -65,6 +65,7 @@ struct pump {
     bool                      accepted; /* else it connected */
     bool                      receiving;
     bool                      finishing; /* FIN follows what waits */
+    bool                      finished;  /* it is sent, or with what is being sent */
     bool                      eof;       /* the transport ended */
     bool                      reset;     /* by a failure, not by a FIN */
     bool                      broken;    /* cannot be written to any more */
@@ -115,7 +116,9 @@ uint64_t pump_taken(const struct pump *pump);
 
 /*
  * Ends our direction behind what waits: close_notify where the leg is TLS and
- * `clean`, then FIN.
+ * `clean`, then FIN.  What the leg would still say by itself, such as the answer to a
+ * KeyUpdate or an alert, is dropped then: sending it would fail, and end the other
+ * direction, too.
  */
 void pump_finish(struct pump *pump, bool clean);
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: PostgreSQL
 """How connections end: each end is passed on as what it was."""
+import socket
 import time
 
 import pytest
 
+from hostile.forger import ALERT
+from hostile.servers import accept_tls
 from peers import wire
 from peers.backend import accept_login
 from peers.libpq import client_cert, psql
@@ -177,6 +180,38 @@ def test_the_client_s_truncation_stays_a_truncation(start, listener, certs, fake
         if clean:
             client.close_notify()
     assert server.wait() == ["close_notify" if clean else "truncated"]
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_new_keys_that_cannot_be_answered_any_more_cost_none_of_the_answer(
+        start, listener, certs, fake, verified, clean):
+    """Our direction towards the server has ended when it asks for ours, amid a bulk answer."""
+    part = wire.data_row(b"k" * 40000) * 30
+
+    def script(stream, _tell):
+        one = accept_tls(stream, certs)
+        one.packet()
+        one.send(wire.LOGGED_IN)
+        one.message()
+        try:
+            one.rest()
+        except Truncated:
+            assert not clean
+        for _ in range(3):
+            one.update_keys(please=True)
+            one.send(part)
+        one.send_record(ALERT, b"\1\0")
+
+    server = fake(script)
+    one = start(route(verified(server.address), listener("require")))
+    with connect_tls(one.port, certs.client()) as client:
+        client.login()
+        client.send(wire.query("select"))
+        if clean:
+            client.close_notify()
+        client.sock.shutdown(socket.SHUT_WR)
+        assert client.rest() == part * 3
+    assert server.seen == []
 
 
 def test_terminate_ends_both_legs_cleanly(leg):

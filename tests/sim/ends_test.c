@@ -132,6 +132,37 @@ static void a_forged_record_ends_the_session_of_both(void **state)
     }
 }
 
+/* The server asks for new keys amid its answer, and our direction has ended: there is no answer
+ * to that, and the server's loses nothing. */
+static void new_keys_that_cannot_be_answered_cost_nothing(void **state)
+{
+    for (int politely = 0; politely < 2; politely++) {
+        struct sim_legs  legs = { true, true };
+        struct proxy_rig rig;
+        struct talker    client, server;
+
+        begin(&rig, 1, legs, &client, &server);
+        talker_say(&client, QUERY_WIRE);
+        if (politely)
+            talker_finish(&client);
+        else
+            sim_finish(client.wire);
+        talkers_settle(rig.loop, &client, &server);
+        for (int i = 0; i < 3; i++) {
+            talker_update_keys(&server);
+            talkers_settle(rig.loop, &client, &server);
+            talker_say(&server, READY_WIRE);
+            talkers_settle(rig.loop, &client, &server);
+            assert_true(talker_heard(&client, READY_WIRE));
+        }
+        talker_finish(&server);
+        talkers_settle(rig.loop, &client, &server);
+        assert_int_equal(talker_end(&client), TALK_ENDED);
+        assert_int_equal(rig_conversations(&rig), 0);
+        stop(&rig, &client, &server);
+    }
+}
+
 /* ---- last words ---- */
 
 /* The client reads slowly, and has itself nothing more to say. */
@@ -379,6 +410,7 @@ int main(void)
         cmocka_unit_test(a_truncated_answer_is_truncated_for_the_client_too),
         cmocka_unit_test(half_a_record_is_nothing),
         cmocka_unit_test(a_forged_record_ends_the_session_of_both),
+        cmocka_unit_test(new_keys_that_cannot_be_answered_cost_nothing),
         cmocka_unit_test(the_last_words_reach_a_slow_client_that_has_stopped_sending),
         cmocka_unit_test(the_last_error_of_a_server_reaches_the_client_whole),
         cmocka_unit_test(after_the_end_of_a_server_a_client_may_read_as_slowly_as_before),

@@ -74,8 +74,10 @@ static bool is_reset(const struct sim_peer *peer)
     return peer->saw_reset;
 }
 
+/* As stream_socket_send_failed(): what came already is the last. */
 static void send_fails(struct stream *stream, struct sim_peer *peer)
 {
+    peer->saw_end = true;
     stream->send_error = stream->send_error == 0 && peer->reset_error != 0 ? ECONNRESET : EPIPE;
     stream_done(stream, STREAM_DONE_SENT);
 }
@@ -85,7 +87,7 @@ static void on_send(struct stream *stream)
     struct sim_peer *peer = peer_of(stream);
     struct bytes     now = bytes_first(stream->sending, sim_peer_room(peer->other));
 
-    if (is_reset(peer)) {
+    if (is_reset(peer) || peer->has_finished) {
         send_fails(stream, peer);
         return;
     }
