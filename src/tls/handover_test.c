@@ -44,6 +44,7 @@ struct meeting {
     SSL_CTX           *library;
     SSL               *peer;
     BIO               *to_peer, *from_peer;
+    bool               spoke; /* before our Finished had come */
 };
 
 static struct tls_context *new_context(const struct kind *kind)
@@ -141,6 +142,31 @@ static void hear(struct meeting *m, const char *text)
     BIO_reset(m->from_peer);
 }
 
+/* A server may speak once its Finished is sent, before it has heard the client's.  OpenSSL's
+ * would do it behind a HelloRetryRequest, too, where nobody has keys. */
+static bool speaks_early(const struct kind *kind)
+{
+    return kind->early && kind->is_client && !kind->retry;
+}
+
+static void speak_early(struct meeting *m)
+{
+    size_t n;
+
+    m->spoke =
+        SSL_read_early_data(m->peer, (char[1]){ 0 }, 1, &n) == SSL_READ_EARLY_DATA_FINISH;
+    if (m->spoke)
+        assert_int_equal(SSL_write_early_data(m->peer, "early", 5, &n), 1);
+}
+
+static void move_on(struct meeting *m, const struct kind *kind)
+{
+    if (speaks_early(kind) && !m->spoke)
+        speak_early(m);
+    else if (SSL_do_handshake(m->peer) == 1 && kind->early && !kind->is_client)
+        assert_int_equal(SSL_write(m->peer, "early", 5), 5);
+}
+
 /* What stands behind the handshake is heard too: `early`. */
 static void shake(struct meeting *m, const struct kind *kind)
 {
@@ -151,8 +177,7 @@ static void shake(struct meeting *m, const struct kind *kind)
         struct bytes in;
         size_t       len;
 
-        if (SSL_do_handshake(m->peer) == 1 && kind->early)
-            assert_int_equal(SSL_write(m->peer, "early", 5), 5);
+        move_on(m, kind);
         len = (size_t)BIO_get_mem_data(m->from_peer, &data);
         in = bytes_of(data, len);
         verdict = tls_engine_handshake(m->engine, &in, &m->out);
@@ -166,7 +191,7 @@ static void shake(struct meeting *m, const struct kind *kind)
     assert_string_equal(tls_engine_facts(m->engine)->record_layer, "record");
     assert_string_equal(tls_engine_facts(m->engine)->cipher, suites[kind->suite]);
     assert_null(m->engine->ssl);
-    if (kind->early && !kind->is_client)
+    if (kind->is_client ? speaks_early(kind) : kind->early)
         hear(m, "early");
 }
 
@@ -225,6 +250,86 @@ static void after_every_kind_of_handshake_both_hear_each_other(void **state)
                              .suite = (int)(bits / 32) });
 }
 
+/* ---- data that comes before Finished ---- */
+
+#define EARLY_MOST 16384 /* of it is skipped, by OpenSSL */
+
+/* A client that has a ticket, and says that it may begin with data. */
+static SSL_SESSION *session_for_early_data(const struct kind *kind, struct tls_context *context,
+                                           SSL_CTX *library)
+{
+    struct meeting m;
+    SSL_SESSION   *session;
+
+    meeting_init(&m, kind, context, library, NULL);
+    shake(&m, kind);
+    say(&m, "hello"); /* it reads the ticket, too */
+    session = SSL_get1_session(m.peer);
+    meeting_fini(&m);
+    assert_int_equal(SSL_SESSION_set_max_early_data(session, 4 * EARLY_MOST), 1);
+    return session;
+}
+
+static void begin_with_data(struct meeting *m, size_t bytes)
+{
+    static const char text[4096] = "EARLY";
+    size_t            n;
+
+    for (size_t at = 0; at < bytes; at += n)
+        assert_int_equal(SSL_write_early_data(m->peer, text, sizeof text, &n), 1);
+}
+
+/* RFC 8446 4.2.10: a server that takes none ignores it, by trial decryption, or behind a
+ * HelloRetryRequest by its type. */
+static void early_data_is_skipped_and_nothing_of_it_is_heard(void **state)
+{
+    for (int bits = 0; bits < 3 * 8; bits++) {
+        struct kind         kind = { .tickets = true,
+                                     .early = bits & 1,
+                                     .retry = (bits & 2) != 0,
+                                     .mutual = (bits & 4) != 0,
+                                     .suite = bits / 8 };
+        struct tls_context *context = new_context(&kind);
+        SSL_CTX            *library = new_library(&kind);
+        SSL_SESSION        *session = session_for_early_data(&kind, context, library);
+        struct meeting      m;
+
+        meeting_init(&m, &kind, context, library, session);
+        begin_with_data(&m, 3 * 4096);
+        shake(&m, &kind);
+        assert_int_equal(SSL_get_early_data_status(m.peer), SSL_EARLY_DATA_REJECTED);
+        assert_true(tls_engine_facts(m.engine)->resumed);
+        talk(&m);
+        meeting_fini(&m);
+        SSL_SESSION_free(session);
+        SSL_CTX_free(library);
+        tls_context_release(context);
+    }
+}
+
+static void early_data_without_end_is_refused(void **state)
+{
+    struct kind         kind = { .tickets = true };
+    struct tls_context *context = new_context(&kind);
+    SSL_CTX            *library = new_library(&kind);
+    SSL_SESSION        *session = session_for_early_data(&kind, context, library);
+    struct meeting      m;
+    char               *data;
+    struct bytes        in;
+
+    meeting_init(&m, &kind, context, library, session);
+    begin_with_data(&m, 2 * EARLY_MOST);
+    in.len = (size_t)BIO_get_mem_data(m.from_peer, &data);
+    in.p = (const uint8_t *)data;
+    assert_int_equal(tls_engine_handshake(m.engine, &in, &m.out), TLS_FAILED);
+    assert_int_equal(tls_engine_alert_sent(m.engine), 10);
+    meeting_fini(&m);
+    SSL_SESSION_free(session);
+    SSL_CTX_free(library);
+    tls_context_release(context);
+    ERR_clear_error();
+}
+
 /* ---- what is not handed over ---- */
 
 static void secret_line(struct tls_engine *engine, const char *line)
@@ -271,6 +376,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(after_every_kind_of_handshake_both_hear_each_other),
+        cmocka_unit_test(early_data_is_skipped_and_nothing_of_it_is_heard),
+        cmocka_unit_test(early_data_without_end_is_refused),
         cmocka_unit_test(only_the_two_secrets_are_taken_from_the_key_log),
     };
 

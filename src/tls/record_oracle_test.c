@@ -27,6 +27,7 @@ struct forge {
     struct tls_traffic traffic;   /* towards the engine */
     bool               is_server; /* the engine */
     struct buf         wire;      /* forged */
+    uint8_t            alert[2];  /* that the far end was sent last */
 };
 
 static void keep_secret(const SSL *ssl, const char *line)
@@ -43,6 +44,13 @@ static void keep_secret(const SSL *ssl, const char *line)
         assert_int_equal(sscanf(hex + 2 * i, "%2hhx", &forge->traffic.secret[i]), 1);
 }
 
+static void keep_alert(int written, int version, int type, const void *message, size_t size,
+                       SSL *ssl, void *forge)
+{
+    if (!written && type == SSL3_RT_ALERT && size == 2)
+        memcpy(((struct forge *)forge)->alert, message, size);
+}
+
 static void start_peer(struct forge *forge, const char *suite)
 {
     forge->library = SSL_CTX_new(forge->is_server ? TLS_client_method() : TLS_server_method());
@@ -55,6 +63,8 @@ static void start_peer(struct forge *forge, const char *suite)
                                  1);
     forge->peer = SSL_new(forge->library);
     SSL_set_app_data(forge->peer, forge);
+    SSL_set_msg_callback(forge->peer, keep_alert);
+    SSL_set_msg_callback_arg(forge->peer, forge);
     forge->to_peer = BIO_new(BIO_s_mem());
     forge->from_peer = BIO_new(BIO_s_mem());
     BIO_set_mem_eof_return(forge->to_peer, -1);
@@ -453,11 +463,13 @@ static struct outcome outcome_of(const struct oddity *oddity, enum tls_records l
     forge_init(&forge, is_server, layer, suite);
     put_words(&forge, oddity->words);
     outcome = told(&forge, piece, room);
-    if (outcome.alert_sent >= 0) { /* the far end can read it, and that is the whole of it */
+    if (outcome.alert_sent >= 0) { /* the far end can read it, and it is fatal */
         BIO_write(forge.to_peer, buf_bytes(&forge.out).p, (int)forge.out.len);
         assert_true(SSL_read(forge.peer, (char[1]){ 0 }, 1) <= 0);
         assert_int_equal(SSL_get_shutdown(forge.peer) & SSL_RECEIVED_SHUTDOWN,
                          SSL_RECEIVED_SHUTDOWN);
+        assert_int_equal(forge.alert[0], TLS_ALERT_FATAL);
+        assert_int_equal(forge.alert[1], outcome.alert_sent);
     }
     forge_fini(&forge);
     return outcome;
@@ -512,7 +524,8 @@ static void odd_records_get_the_alert_that_openssl_gives(void **state)
 
 static void however_they_are_cut_and_whatever_the_room(void **state)
 {
-    compare_all("TLS_AES_128_GCM_SHA256", 7, 11);
+    compare_all("TLS_AES_128_GCM_SHA256", 1, 11);
+    compare_all("TLS_AES_256_GCM_SHA384", 7, 1);
     compare_all("TLS_CHACHA20_POLY1305_SHA256", 20000, 16384);
 }
 
