@@ -33,7 +33,6 @@ static void assert_all_buffers_are_back(struct rig *rig)
 
 #define PAIRS 300u
 
-/* More receives than there are buffers, and more submissions than the ring has places. */
 /* docs/operations.md states them. */
 static void the_buffers_are_as_large_as_the_document_says(struct rig *rig)
 {
@@ -41,6 +40,7 @@ static void the_buffers_are_as_large_as_the_document_says(struct rig *rig)
     assert_int_equal(URING_LARGE_BUFFERS * URING_LARGE_BYTES, 2097152);
 }
 
+/* More receives than there are buffers, and more submissions than the ring has places. */
 static void more_connections_than_buffers_get_their_bytes(struct rig *rig)
 {
     struct end *ends = calloc(2 * (size_t)PAIRS, sizeof *ends);
@@ -163,6 +163,28 @@ static void forbid_memory(long number, int error)
         _exit(77);
 }
 
+/* Enough for the smaller of the two sizes of a ring.  What is locked is counted by user. */
+static void forbid_much_memory(void)
+{
+    struct rlimit little = { (rlim_t)100 * 1024, (rlim_t)100 * 1024 };
+
+    if (setrlimit(RLIMIT_MEMLOCK, &little) != 0 || setuid(100000 + (uid_t)getpid()) != 0)
+        _exit(77);
+}
+
+static int try_smaller_ring(void)
+{
+    struct failure why = { 0 };
+    struct loop   *loop = loop_new(LOOP_IO_URING, &why);
+
+    if (loop == NULL || loop_refusal(loop) != NULL)
+        return 1;
+    if (loop_uring_of(loop)->ring.sq.ring_entries >= 1024)
+        return 2; /* the limit was none */
+    loop_free(loop);
+    return 0;
+}
+
 /* In the child: 0 where epoll serves and the reason has this word in it. */
 static int try_io_uring(const char *word)
 {
@@ -179,21 +201,27 @@ static int try_io_uring(const char *word)
     return 0;
 }
 
+static void expect_good_end(pid_t child)
+{
+    int status = -1;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip(); /* not allowed here: not root, or in a container */
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void expect_refusal(void (*limit)(long number, int error), long number, int error,
                            const char *word)
 {
-    int   status = -1;
     pid_t child = fork();
 
     if (child == 0) {
         limit(number, error);
         _exit(try_io_uring(word));
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    if (WEXITSTATUS(status) == 77)
-        skip(); /* not allowed here: not root, or in a container */
-    assert_int_equal(WEXITSTATUS(status), 0);
+    expect_good_end(child);
 }
 
 static void where_a_filter_forbids_it_epoll_serves_and_says_why(struct rig *rig)
@@ -209,6 +237,17 @@ static void where_a_filter_forbids_it_epoll_serves_and_says_why(struct rig *rig)
 static void where_memory_may_not_be_locked_epoll_serves_and_says_why(struct rig *rig)
 {
     expect_refusal(forbid_memory, 0, 0, "RLIMIT_MEMLOCK");
+}
+
+static void where_little_memory_may_be_locked_a_smaller_ring_serves(struct rig *rig)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        forbid_much_memory();
+        _exit(try_smaller_ring());
+    }
+    expect_good_end(child);
 }
 
 static void without_memory_epoll_serves_or_nothing_does(struct rig *rig)
@@ -246,6 +285,7 @@ static const struct rig_test tests[] = {
     RIG_TEST(a_stream_may_be_closed_by_what_it_is_told),
     RIG_TEST(where_a_filter_forbids_it_epoll_serves_and_says_why),
     RIG_TEST(where_memory_may_not_be_locked_epoll_serves_and_says_why),
+    RIG_TEST(where_little_memory_may_be_locked_a_smaller_ring_serves),
     RIG_TEST(without_memory_epoll_serves_or_nothing_does),
 };
 

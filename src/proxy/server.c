@@ -124,13 +124,15 @@ static void log_refused_loops(const struct server *server)
 static void log_start(const struct server *server)
 {
     const struct loop *loop = telling_loop(server);
+    bool               is_set = server->generation->settings->event_loop == LOOP_EPOLL;
     struct log_line    line;
 
     if (log_begin(&line, server->log, EVENT_PROXY_START)) {
         log_text(&line, "version", PGTLS_VERSION);
         log_text(&line, "tls_library", tls_library_version());
         log_text(&line, "event_loop", loop_name(loop));
-        log_text(&line, "event_loop_reason", loop_refusal(loop));
+        log_text(&line, "event_loop_reason",
+                 is_set ? "the setting event_loop" : loop_refusal(loop));
         log_number(&line, "workers", server->worker_count);
         log_number(&line, "routes", server->generation->settings->route_count);
         log_text(&line, "config", server->source->file);

@@ -39,6 +39,30 @@ def without_locked_memory(folder, monkeypatch):
     monkeypatch.setenv("PGTLS_PROGRAM", wrapper)
 
 
+FILTERED = """#!/usr/bin/python3
+import ctypes, os, struct, sys
+IO_URING_SETUP, SET_NO_NEW_PRIVS, SET_SECCOMP, FILTER, EPERM = 425, 38, 22, 2, 1
+load, compare, answer = 0x20, 0x15, 0x06
+steps = [(load, 0, 0, 0), (compare, 0, 1, IO_URING_SETUP), (answer, 0, 0, 0x50000 | EPERM),
+         (answer, 0, 0, 0x7fff0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+rules = struct.pack("HP", len(steps), ctypes.addressof(code))
+prctl = ctypes.CDLL(None, use_errno=True).prctl
+assert prctl(SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 and prctl(SET_SECCOMP, FILTER, rules) == 0
+os.execv({program!r}, [{program!r}, *sys.argv[1:]])
+"""
+
+
+@pytest.fixture
+def without_set_up(folder, monkeypatch):
+    """A filter of system calls as container runtimes have it."""
+    wrapper = os.path.join(folder, "filtered")
+    with open(wrapper, "w", encoding="utf-8") as out:
+        out.write(FILTERED.format(program=os.path.abspath(program())))
+    os.chmod(wrapper, 0o755)
+    monkeypatch.setenv("PGTLS_PROGRAM", wrapper)
+
+
 @pytest.mark.parametrize("kind", ["auto", "io_uring"])
 def test_every_worker_has_a_ring_where_the_kernel_gives_it(io_uring, start, postgres_clear, kind):
     one = start(route({"address": postgres_clear.address}), event_loop=kind, workers=2)
@@ -51,7 +75,8 @@ def test_every_worker_has_a_ring_where_the_kernel_gives_it(io_uring, start, post
 
 def test_epoll_serves_where_it_is_asked_for(io_uring, start, postgres_clear):
     one = start(route({"address": postgres_clear.address}), event_loop="epoll", workers=2)
-    assert one.wait_event("proxy.start")["event_loop"] == "epoll"
+    begun = one.wait_event("proxy.start")
+    assert (begun["event_loop"], begun["event_loop_reason"]) == ("epoll", "the setting event_loop")
     assert RINGS not in descriptors(one)
     assert psql(one.port).stdout.strip() == "1"
     assert not one.find("event_loop.refused")
@@ -65,6 +90,14 @@ def test_epoll_serves_where_no_memory_may_be_locked(io_uring, without_locked_mem
     assert RINGS not in descriptors(one)
     assert psql(one.port).stdout.strip() == "1"
     assert not one.find("event_loop.refused")       # it was not asked for by name
+
+
+def test_epoll_serves_where_a_filter_forbids_rings(io_uring, without_set_up, start, postgres_clear):
+    one = start(route({"address": postgres_clear.address}), event_loop="auto", workers=2)
+    begun = one.wait_event("proxy.start")
+    assert begun["event_loop"] == "epoll"
+    assert "a filter of system calls, forbids it" in begun["event_loop_reason"]
+    assert psql(one.port).stdout.strip() == "1"
 
 
 def test_a_ring_asked_for_by_name_that_cannot_be_had_is_a_warning(io_uring, without_locked_memory,
