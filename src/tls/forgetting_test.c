@@ -168,6 +168,32 @@ static void keys_of_a_connection_that_failed_are_nowhere(void **state)
     assert_forgotten_after(forge_a_record, false);
 }
 
+/* A worker's ciphers live on: what they have taken last is not the end of a connection's. */
+static void keys_are_nowhere_though_the_worker_lives(void **state)
+{
+    if (memory_is_sanitized())
+        skip();
+    for (size_t i = 0; i < SUITES; i++) {
+        struct tls_pair     pair = new_pair(suites[i]);
+        struct tls_context *client = tls_context_hold(pair.client.engine->context);
+        struct tls_context *server = tls_context_hold(pair.server.engine->context);
+        struct secrets      up, down;
+
+        memory_call_below(update, &pair);
+        assert_int_equal(say(&pair.client, &pair.server), TLS_WANT_MORE);
+        assert_int_equal(say(&pair.server, &pair.client), TLS_WANT_MORE);
+        up = secrets_of(&pair.server.engine->session.read);
+        down = secrets_of(&pair.server.engine->session.write);
+        assert_there(&up);
+        assert_there(&down);
+        tls_pair_fini(&pair);
+        assert_gone(&up);
+        assert_gone(&down);
+        tls_context_release(client);
+        tls_context_release(server);
+    }
+}
+
 /* A server knows the secrets of what it would send before the client has said it is done. */
 static void secrets_of_a_handshake_that_stops_are_nowhere(void **state)
 {
@@ -196,6 +222,7 @@ int main(void)
         cmocka_unit_test(keys_that_were_replaced_are_nowhere),
         cmocka_unit_test(keys_of_a_direction_that_is_over_are_nowhere),
         cmocka_unit_test(keys_of_a_connection_that_failed_are_nowhere),
+        cmocka_unit_test(keys_are_nowhere_though_the_worker_lives),
         cmocka_unit_test(secrets_of_a_handshake_that_stops_are_nowhere),
     };
 

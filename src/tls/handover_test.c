@@ -372,12 +372,99 @@ static void only_the_two_secrets_are_taken_from_the_key_log(void **state)
     tls_context_release(context);
 }
 
+/* Up to the flight that ends it, which the client's Finished begins or is. */
+static struct bytes last_flight(struct meeting *m, const struct kind *kind)
+{
+    struct bytes in;
+    char        *data;
+
+    for (int round = 0; round < 2; round++) {
+        move_on(m, kind);
+        in.len = (size_t)BIO_get_mem_data(m->from_peer, &data);
+        in.p = (const uint8_t *)data;
+        if (round == 1)
+            break;
+        assert_int_equal(tls_engine_handshake(m->engine, &in, &m->out), TLS_WANT_MORE);
+        BIO_reset(m->from_peer);
+        to_peer(m);
+    }
+    return in;
+}
+
+static void assert_not_handed_over(void (*doubt)(struct tls_engine *engine))
+{
+    struct kind         kind = { .early = true };
+    struct tls_context *context = new_context(&kind);
+    SSL_CTX            *library = new_library(&kind);
+    struct meeting      m;
+    struct bytes        in;
+
+    meeting_init(&m, &kind, context, library, NULL);
+    in = last_flight(&m, &kind);
+    doubt(m.engine);
+    assert_int_equal(tls_engine_handshake(m.engine, &in, &m.out), TLS_FAILED);
+    assert_non_null(strstr(tls_engine_failure(m.engine)->text, "no record layer of our own"));
+    assert_non_null(m.engine->ssl);
+    meeting_fini(&m);
+    SSL_CTX_free(library);
+    tls_context_release(context);
+    ERR_clear_error();
+}
+
+static void read_ahead(struct tls_engine *engine)
+{
+    SSL_set_read_ahead(engine->ssl, 1); /* then the client's data would be lost in it */
+}
+
+static void forget_secret(struct tls_engine *engine)
+{
+    engine->handover.written = 0;
+}
+
+static void shorten_secret(struct tls_engine *engine)
+{
+    engine->handover.written--;
+}
+
+static void any_doubt_leaves_it_with_openssl(void **state)
+{
+    assert_not_handed_over(read_ahead);
+    assert_not_handed_over(forget_secret);
+    assert_not_handed_over(shorten_secret);
+}
+
+static void a_suite_that_is_not_ours_leaves_no_secret_here(void **state)
+{
+    static const struct tls_session nothing;
+    struct tls_pair                 pair;
+
+    tls_pair_init(
+        &pair,
+        tls_pair_engine(
+            &(struct tls_policy_options){ .role = TLS_CLIENT,
+                                          .ciphersuites = "TLS_AES_128_CCM_SHA256" },
+            &(struct tls_engine_options){ .wall_s = CERTS_NOW }),
+        tls_pair_engine(&(struct tls_policy_options){ .role = TLS_SERVER,
+                                                      .ciphersuites = "TLS_AES_128_CCM_SHA256",
+                                                      .identity = pki.server },
+                        &(struct tls_engine_options){ .wall_s = CERTS_NOW }));
+    tls_pair_handshake(&pair, SIZE_MAX);
+    assert_int_equal(pair.server.verdict, TLS_DONE);
+    assert_string_equal(tls_engine_facts(pair.server.engine)->record_layer, "library");
+    assert_int_equal(pair.server.engine->handover.written, 32); /* it was told */
+    assert_memory_equal(&pair.server.engine->session, &nothing, sizeof nothing);
+    assert_memory_equal(&pair.client.engine->session, &nothing, sizeof nothing);
+    tls_pair_fini(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(after_every_kind_of_handshake_both_hear_each_other),
         cmocka_unit_test(early_data_is_skipped_and_nothing_of_it_is_heard),
         cmocka_unit_test(early_data_without_end_is_refused),
+        cmocka_unit_test(any_doubt_leaves_it_with_openssl),
+        cmocka_unit_test(a_suite_that_is_not_ours_leaves_no_secret_here),
         cmocka_unit_test(only_the_two_secrets_are_taken_from_the_key_log),
     };
 

@@ -216,6 +216,19 @@ static void who_gave_it_away_has_nothing_left(void **state)
     tls_pair_fini(&pair);
 }
 
+/* Memory that grows leaves copies of the secrets where it was. */
+static void what_is_given_takes_its_memory_at_once(void **state)
+{
+    struct tls_pair pair = new_pair(TLS_RECORDS_OWN);
+    struct buf      given;
+
+    alloc_fail_at(2);
+    given = give(pair.server.engine);
+    assert_false(alloc_has_failed());
+    buf_fini(&given);
+    tls_pair_fini(&pair);
+}
+
 static void openssl_gives_nothing_away(void **state)
 {
     struct tls_pair pair = new_pair(TLS_RECORDS_LIBRARY);
@@ -346,6 +359,7 @@ int main(void)
         cmocka_unit_test(plaintext_that_found_no_room_comes_along),
         cmocka_unit_test(a_direction_that_has_ended_stays_ended),
         cmocka_unit_test(who_gave_it_away_has_nothing_left),
+        cmocka_unit_test(what_is_given_takes_its_memory_at_once),
         cmocka_unit_test(openssl_gives_nothing_away),
         cmocka_unit_test(what_is_cut_or_for_another_role_is_refused),
         cmocka_unit_test(what_is_damaged_is_refused_or_goes_on),
