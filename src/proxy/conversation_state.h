@@ -147,6 +147,7 @@ struct conversation {
     bool                    is_counted;    /* in tally->by_ip */
     bool                    is_over;       /* one too many of its address */
     bool                    draining;
+    bool                    has_end; /* the client: all that its server said, and its end */
     /* Not finished TLS yet: a place in rw->unproved, oldest first. */
     struct conversation       *unproved_next;
     struct conversation      **unproved_link;
@@ -158,7 +159,7 @@ struct conversation {
     uint64_t                   accepted_us;
     uint64_t                   entered_us; /* the state */
     uint64_t                   ready_us;   /* 0: never */
-    uint64_t                   active_us;  /* bytes moved last */
+    uint64_t                   active_us;  /* bytes moved last: relaying.c */
     uint64_t                   taken;      /* by the client, when that was looked at last */
     struct address_brief       peer;    /* the client: by PROXY header, where one is demanded */
     struct address_brief       via;     /* the proxy that told of it, if one did */

@@ -2,7 +2,8 @@
 /* A conversation after its login: bytes both ways, and how it ends. */
 #include "proxy/conversation_state.h"
 
-/* How long a client may go on sending once it has the end of file that its server sent. */
+/* How long a client may go on sending once it has the end of file that its server sent, however
+ * much that is. */
 #define HALF_CLOSED_US (5 * 1000000u)
 #define STALLED_US     (300 * UINT64_C(1000000)) /* behind the end, without idle_timeout */
 
@@ -21,6 +22,13 @@ static void shut_down(struct conversation *c)
 {
     conversation_refuse(c, END_SHUTDOWN, "57P01",
                         "terminating connection due to administrator command", NULL);
+}
+
+/* Behind the server's end only what the client takes counts: relaying_timed_out(). */
+static void note_activity(struct conversation *c)
+{
+    if (c->relay.to_client.state == PIPE_FLOWING)
+        c->active_us = now_us(c);
 }
 
 void relaying_start(struct conversation *c, struct bytes behind)
@@ -58,7 +66,7 @@ void relaying_from_client(struct conversation *c, struct bytes data)
 {
     enum fail rc;
 
-    c->active_us = now_us(c);
+    note_activity(c);
     relay_from_client(&c->relay, data);
     if ((rc = pump_write(&c->backend, data)) != FAIL_NONE)
         cannot_write(c, &c->backend, rc);
@@ -68,7 +76,7 @@ void relaying_from_server(struct conversation *c, struct bytes data)
 {
     enum fail rc;
 
-    c->active_us = now_us(c);
+    note_activity(c);
     relay_from_server(&c->relay, data);
     if ((rc = pump_write(&c->client, data)) != FAIL_NONE)
         cannot_write(c, &c->client, rc);
@@ -90,31 +98,34 @@ static void pass_end_on(struct pipe *pipe, const struct pump *source, struct pum
     pump_finish(sink, source->leg.end == LEG_ENDED);
 }
 
-/* The client has all of it, and the server's end. */
-static bool has_end(const struct conversation *c)
-{
-    return c->relay.to_client.state == PIPE_FINISHED && pump_is_drained(&c->client);
-}
-
-/* Behind the server's end the client gets what waits for it as slowly as any client may; only
- * then is it to end, too.  There is no session any more to wait for without a limit. */
+/* Behind the server's end the client gets what waits for it as slowly as any client may.  There
+ * is no session any more to wait for without a limit. */
 static uint64_t limit_of(const struct conversation *c)
 {
     uint64_t idle_us = c->route->settings->limits.idle_timeout_us;
 
-    if (has_end(c))
-        return HALF_CLOSED_US;
     return idle_us == 0 && c->relay.to_client.state != PIPE_FLOWING ? STALLED_US : idle_us;
+}
+
+/* From when the client has all of it, and the server's end, it is to end, too. */
+static void limit_time(struct conversation *c)
+{
+    struct loop *loop = c->rw->worker->loop;
+
+    if (c->has_end || c->relay.to_client.state == PIPE_FLOWING)
+        return;
+    c->has_end = c->relay.to_client.state == PIPE_FINISHED && pump_is_drained(&c->client);
+    if (c->has_end)
+        loop_timer_start(loop, &c->timer, HALF_CLOSED_US);
+    else if (!loop_timer_is_running(&c->timer))
+        loop_timer_start(loop, &c->timer, limit_of(c));
 }
 
 static void pass_ends_on(struct conversation *c)
 {
     pass_end_on(&c->relay.to_server, &c->client, &c->backend);
     pass_end_on(&c->relay.to_client, &c->backend, &c->client);
-    if (has_end(c))
-        loop_timer_start(c->rw->worker->loop, &c->timer, HALF_CLOSED_US);
-    else if (c->relay.to_client.state != PIPE_FLOWING && !loop_timer_is_running(&c->timer))
-        loop_timer_start(c->rw->worker->loop, &c->timer, limit_of(c));
+    limit_time(c);
     if (relay_is_finished(&c->relay) && pump_is_drained(&c->client) &&
         pump_is_drained(&c->backend))
         conversation_close(c, c->reason);
@@ -161,7 +172,7 @@ void relaying_server_ended(struct conversation *c)
 /* One side has taken all: the other may send more, and an end may follow. */
 void relaying_drained(struct conversation *c)
 {
-    c->active_us = now_us(c);
+    note_activity(c);
     pass_ends_on(c);
     if (c->state == CONVERSATION_RELAYING && c->draining)
         relaying_drain(c);
@@ -189,7 +200,7 @@ void relaying_timed_out(struct conversation *c)
     if (conversation_client_takes(c))
         c->active_us = now_us(c);
     quiet = now_us(c) - c->active_us;
-    if (quiet >= limit && c->relay.to_client.state != PIPE_FLOWING)
+    if (c->has_end || (quiet >= limit && c->relay.to_client.state != PIPE_FLOWING))
         conversation_close(c, c->reason);
     else if (quiet >= limit && may_end_idle(c))
         conversation_refuse(c, END_TIMEOUT_IDLE, "57P05",

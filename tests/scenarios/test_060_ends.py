@@ -133,6 +133,27 @@ def test_the_server_s_half_close_leaves_the_other_direction_open(leg):
     assert server.wait() == [wire.TERMINATE]
 
 
+def test_a_client_that_has_the_end_of_its_server_cannot_hold_the_session_by_sending(start, fake):
+    def script(stream, tell):
+        accept_login(stream)
+        stream.half_close()
+        tell(stream.rest())
+
+    server = fake(script)
+    one = start(route({"address": server.address}))
+    with connect(one.port) as client:
+        client.login()
+        assert client.rest() == b""
+        started = time.monotonic()
+        with pytest.raises(OSError):
+            while time.monotonic() < started + 30:
+                client.send(b"Q")
+                time.sleep(0.2)
+        assert time.monotonic() - started > 4
+    assert one.end()["reason"] == "server_closed"
+    assert server.wait()[0].startswith(b"QQQQ")
+
+
 def test_a_query_is_answered_although_the_client_half_closed(start, postgres_clear):
     one = start(route({"address": postgres_clear.address}))
     with connect(one.port) as client:

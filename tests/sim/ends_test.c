@@ -323,6 +323,50 @@ static void who_takes_nothing_is_given_up_at_last_without_idle_timeout_too(void 
     }
 }
 
+/* A byte now and then is no reason to keep a session whose server has ended. */
+static void send_bytes_for(struct proxy_rig *rig, struct talker *client, int seconds)
+{
+    for (int i = 0; i < 2 * seconds; i++) {
+        talker_say(client, BYTES("Q"));
+        sim_run_for(rig->loop, SECONDS(1) / 2);
+    }
+}
+
+static void who_has_the_end_of_a_server_ends_soon_though_it_sends(void **state)
+{
+    FOR_EACH_LEGS(legs)
+    {
+        struct proxy_rig rig;
+        struct talker    client, server;
+
+        begin(&rig, 1, *legs, &client, &server);
+        talker_finish(&server);
+        talkers_settle(rig.loop, &client, &server);
+        send_bytes_for(&rig, &client, 4);
+        assert_int_equal(rig_conversations(&rig), 1);
+        send_bytes_for(&rig, &client, 2);
+        assert_int_equal(rig_conversations(&rig), 0);
+        stop(&rig, &client, &server);
+    }
+}
+
+static void who_takes_nothing_is_given_up_though_it_sends(void **state)
+{
+    FOR_EACH_LEGS(legs)
+    {
+        struct proxy_rig rig;
+        struct talker    client, server;
+
+        if (!legs->server) /* in the clear the end is behind what the client does not take */
+            continue;
+        begin_slowly(&rig, *legs, "idle_timeout = \"7s\"", &client, &server);
+        talker_finish(&server);
+        send_bytes_for(&rig, &client, 2 * 7 + 3);
+        assert_int_equal(rig_conversations(&rig), 0);
+        stop(&rig, &client, &server);
+    }
+}
+
 /* A drain ends an idle session once its client has the last answer, and not before. */
 static void a_drain_waits_for_a_client_to_take_the_answer(void **state)
 {
@@ -417,6 +461,8 @@ int main(void)
         cmocka_unit_test(who_takes_something_is_not_idle),
         cmocka_unit_test(who_takes_nothing_for_idle_timeout_is_given_up),
         cmocka_unit_test(who_takes_nothing_is_given_up_at_last_without_idle_timeout_too),
+        cmocka_unit_test(who_has_the_end_of_a_server_ends_soon_though_it_sends),
+        cmocka_unit_test(who_takes_nothing_is_given_up_though_it_sends),
         cmocka_unit_test(a_drain_waits_for_a_client_to_take_the_answer),
         cmocka_unit_test(an_error_before_a_reset_still_arrives),
         cmocka_unit_test(a_client_that_goes_within_a_handshake_leaves_nothing_behind),
