@@ -4,11 +4,6 @@
 
 #include <stdlib.h>
 
-static const struct backend_settings *backend_settings(const struct conversation *c)
-{
-    return &c->route->settings->backend;
-}
-
 /* ---- which way ---- */
 
 static const struct identity *shown_to_client(const struct conversation *c)

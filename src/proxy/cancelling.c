@@ -95,7 +95,7 @@ static const char *limit(struct conversation *c)
 {
     struct address peer = address_lengthen(&c->peer);
 
-    if (route_take_cancel(c->rw->route, &peer, loop_now_us(c->rw->worker->loop)))
+    if (route_take_cancel(c->rw->route, &peer, conversation_now_us(c)))
         return NULL;
     refusals_note(&c->rw->refusals, REFUSAL_CANCELS, &peer);
     return "too many cancel requests came from its address this second";
@@ -114,7 +114,7 @@ static const char *choose(struct conversation *c)
         return NULL;
     }
     if (port->settings->listener.cancel_unknown == CANCEL_UNKNOWN_BROADCAST &&
-        route_take_broadcast(port, loop_now_us(c->rw->worker->loop))) {
+        route_take_broadcast(port, conversation_now_us(c))) {
         c->approach->cancelling.is_broadcast = true;
         return NULL;
     }

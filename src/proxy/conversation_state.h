@@ -179,6 +179,17 @@ struct conversation {
 /* Servers that a cancel request is on its way to at the same time. */
 #define ERRANDS_AT_ONCE 16
 
+static inline uint64_t conversation_now_us(const struct conversation *c)
+{
+    return loop_now_us(c->rw->worker->loop);
+}
+
+/* Of the backend of its route. */
+static inline const struct backend_settings *backend_settings(const struct conversation *c)
+{
+    return &c->route->settings->backend;
+}
+
 /* One without a client, to carry a cancel request; NULL: out of memory. */
 struct conversation *conversation_new_errand(struct conversation *asker);
 

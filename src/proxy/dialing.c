@@ -5,11 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-static uint64_t now_us(const struct conversation *c)
-{
-    return loop_now_us(c->rw->worker->loop);
-}
-
 /* ---- failures ---- */
 
 /* The client learns that it failed; where and why is for the log. */
@@ -144,7 +139,7 @@ void dialing_go_on(struct conversation *c)
     struct approach *a = c->approach;
 
     for (;;) {
-        switch (walk_next(&a->walk, now_us(c))) {
+        switch (walk_next(&a->walk, conversation_now_us(c))) {
         case WALK_LOOK_UP:
             if (look_up(c))
                 return;
@@ -166,7 +161,7 @@ void dialing_go_on(struct conversation *c)
 void dialing_start(struct conversation *c)
 {
     walk_begin(&c->approach->walk, c->route->targets, c->route->target_count, &c->rw->backoff,
-               now_us(c));
+               conversation_now_us(c));
     looking_up_decide(c);
     dialing_go_on(c);
 }
@@ -177,7 +172,7 @@ void dialing_start_errand(struct conversation *c, const struct address *address)
     if (address != NULL)
         walk_begin_at(&c->approach->walk, c->target, address);
     else
-        walk_begin(&c->approach->walk, c->target, 1, NULL, now_us(c));
+        walk_begin(&c->approach->walk, c->target, 1, NULL, conversation_now_us(c));
     dialing_go_on(c);
 }
 
@@ -188,7 +183,7 @@ static void give_up(struct conversation *c, int error)
     char                  text[ADDRESS_TEXT];
 
     address_format(address, text);
-    backoff_failed(&c->rw->backoff, address, now_us(c));
+    backoff_failed(&c->rw->backoff, address, conversation_now_us(c));
     if (error == EADDRNOTAVAIL || error == EAFNOSUPPORT)
         fail_hint(&c->approach->failure, "%s",
                   c->route->settings->backend.source_address.count > 0

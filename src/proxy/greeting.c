@@ -9,11 +9,6 @@
 
 #define ALPN "postgresql"
 
-static const struct backend_settings *backend_settings(const struct conversation *c)
-{
-    return &c->route->settings->backend;
-}
-
 static void on_ready(struct conversation *c)
 {
     if (c->approach->is_cancel)

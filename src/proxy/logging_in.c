@@ -4,11 +4,6 @@
 
 #include "pg/opening.h"
 
-static const struct backend_settings *backend_settings(const struct conversation *c)
-{
-    return &c->route->settings->backend;
-}
-
 /* ---- the client's words ---- */
 
 /* Sends what the client said and the server has not got yet; where the login is bridged, the
@@ -104,7 +99,7 @@ static void is_ready(struct conversation *c, struct bytes behind)
 {
     struct log_line line;
 
-    c->ready_us = loop_now_us(c->rw->worker->loop);
+    c->ready_us = conversation_now_us(c);
     if (report_begin(&line, c, EVENT_AUTH_OK)) {
         log_text(&line, "user", c->user);
         log_text(&line, "database", c->database);

@@ -10,16 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct backend_settings *backend_settings(const struct conversation *c)
-{
-    return &c->route->settings->backend;
-}
-
-static uint64_t now_us(const struct conversation *c)
-{
-    return loop_now_us(c->rw->worker->loop);
-}
-
 /* Would the login be bridged, if there were a verifier? */
 static bool would_bridge(const struct conversation *c)
 {
@@ -46,7 +36,7 @@ void looking_up_decide(struct conversation *c)
         strlen(c->user) > PG_LONGEST_NAME || /* nobody; and not to be remembered */
         (users != NULL && userlist_find(users, c->user) != NULL))
         return;
-    if (cache != NULL && verifier_cache_find(cache, c->user, now_us(c), &verifier))
+    if (cache != NULL && verifier_cache_find(cache, c->user, conversation_now_us(c), &verifier))
         take(c, verifier);
     else
         c->approach->looks_up = true;
@@ -101,7 +91,7 @@ static void remember(struct conversation *c, const struct scram_verifier *verifi
     if (failed(why))
         report_failure(c, EVENT_AUTH_FAILED, "auth_query", why);
     if (cache != NULL)
-        verifier_cache_put(cache, c->user, now_us(c), verifier);
+        verifier_cache_put(cache, c->user, conversation_now_us(c), verifier);
     take(c, verifier);
     go_on(c);
 }

@@ -126,7 +126,7 @@ void report_end(const struct conversation *c)
         log_text(&line, "backend", c->target != NULL ? c->target->text : NULL);
         put_backend_tls(&line, leg_facts(&c->backend.leg));
     }
-    put_session(&line, c, loop_now_us(c->rw->worker->loop));
+    put_session(&line, c, conversation_now_us(c));
     log_text(&line, "reason", reasons[c->reason]);
     log_end(&line);
 }
