@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* The client's side of a conversation, until its startup packet is accepted. */
+/* A client that arrives, until its startup packet is accepted. */
 #include "proxy/conversation_state.h"
 
 #include "pg/opening.h"
 #include "session/gate.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define ALPN "postgresql"
-
-static struct conversation *of_client(struct pump *pump)
-{
-    return container_of(pump, struct conversation, client);
-}
 
 /* ---- limits ---- */
 
@@ -33,7 +27,7 @@ static bool take_handshake(struct conversation *c)
 {
     uint64_t limit = c->route->settings->limits.handshakes_per_second;
 
-    if (route_take_handshake(c->route, loop_now_us(c->rw->worker->loop)))
+    if (route_take_handshake(c->route, conversation_now_us(c)))
         return true;
     report_limit(c, "handshakes_per_second", limit);
     return false;
@@ -90,17 +84,6 @@ static void on_client_hello(struct conversation *c)
         conversation_end(c, END_MAX_HANDSHAKES, false);
 }
 
-/* Direct TLS without our ALPN could be another protocol's: PostgreSQL finishes the handshake
- * and closes without a word, and so do we. */
-static void demand_alpn(struct conversation *c)
-{
-    if (c->negotiation != NEGOTIATION_DIRECT || leg_facts(&c->client.leg)->alpn != NULL)
-        return;
-    refuse_tls(c, NEGOTIATION_DIRECT, "direct TLS without the ALPN protocol postgresql",
-               "is this a PostgreSQL client?");
-    conversation_end(c, END_DIRECT_TLS, true);
-}
-
 static bool take_session(struct conversation *c)
 {
     const struct limit_settings *limits = &c->route->settings->limits;
@@ -137,7 +120,7 @@ static void on_startup(struct conversation *c)
     struct startup startup;
     struct failure why = { 0 };
 
-    conversation_is_proved(c);
+    pending_prove(c);
     if (c->negotiation == NEGOTIATION_NONE)
         came_in_plaintext(c);
     if (startup_read(&startup, buf_bytes(&c->approach->pending), &why) != FAIL_NONE) {
@@ -249,14 +232,7 @@ static void ask_gate(struct conversation *c)
     }
 }
 
-/* ---- events of the client's pump ---- */
-
-static void keep(struct conversation *c, struct bytes data)
-{
-    buf_put(&c->approach->pending, data);
-    if (!buf_ok(&c->approach->pending))
-        conversation_close(c, END_PROTOCOL);
-}
+/* ---- what the client sends ---- */
 
 /* From here on the client is the one that the proxy tells of. */
 static void adopt_source(struct conversation *c, const struct proxy_end *source)
@@ -294,48 +270,21 @@ static void read_proxy_header(struct conversation *c)
     ask_gate(c);
 }
 
-static void on_plaintext(struct pump *pump, struct bytes data)
+void arrival_bytes(struct conversation *c, struct bytes data)
 {
-    struct conversation *c = of_client(pump);
-
-    switch (c->state) {
-    case CONVERSATION_ACCEPTED:
+    client_keep(c, data);
+    if (c->state == CONVERSATION_ACCEPTED) {
         if (c->approach->awaits_header) {
-            keep(c, data);
             read_proxy_header(c);
-            break;
+            return;
         }
         conversation_move(c, CONVERSATION_OPENING);
-        /* fall through */
-    case CONVERSATION_OPENING:
-        keep(c, data);
-        if (c->state == CONVERSATION_OPENING)
-            ask_gate(c);
-        break;
-    case CONVERSATION_RESOLVING:
-    case CONVERSATION_CONNECTING:
-    case CONVERSATION_ASKING:
-    case CONVERSATION_BACKEND_TLS:
-    case CONVERSATION_LOOKUP:
-        if (!c->approach->is_cancel)
-            keep(c, data);
-        break;
-    case CONVERSATION_LOGIN:
-        if (c->approach->hesitates)
-            keep(c, data);
-        else if (c->approach->bridge != NULL)
-            bridging_from_client(c, data);
-        else
-            relaying_from_client(c, data);
-        break;
-    case CONVERSATION_RELAYING: relaying_from_client(c, data); break;
-    case CONVERSATION_CLIENT_TLS:
-    case CONVERSATION_CANCEL_SENT:
-    case CONVERSATION_CANCELLING:
-    case CONVERSATION_ENDING:
-    case CONVERSATION_CLOSED: break;
     }
+    if (c->state == CONVERSATION_OPENING)
+        ask_gate(c);
 }
+
+/* ---- the handshake ---- */
 
 /* The one that the ClientHello named: its rules and its server are those from here on. */
 static void choose_host(struct conversation *c)
@@ -346,12 +295,21 @@ static void choose_host(struct conversation *c)
         c->route = c->rw->route->hosts[host];
 }
 
-static void on_secured(struct pump *pump)
+/* Direct TLS without our ALPN could be another protocol's: PostgreSQL finishes the handshake
+ * and closes without a word, and so do we. */
+static void demand_alpn(struct conversation *c)
 {
-    struct conversation *c = of_client(pump);
+    if (c->negotiation != NEGOTIATION_DIRECT || leg_facts(&c->client.leg)->alpn != NULL)
+        return;
+    refuse_tls(c, NEGOTIATION_DIRECT, "direct TLS without the ALPN protocol postgresql",
+               "is this a PostgreSQL client?");
+    conversation_end(c, END_DIRECT_TLS, true);
+}
 
+void arrival_secured(struct conversation *c)
+{
     report_handshake(c, true);
-    conversation_is_proved(c);
+    pending_prove(c);
     choose_host(c);
     gate_init(&c->approach->gate, c->route->gate_policy,
               c->negotiation == NEGOTIATION_DIRECT ? GATE_INSIDE_DIRECT_TLS
@@ -360,25 +318,7 @@ static void on_secured(struct pump *pump)
     demand_alpn(c);
 }
 
-/* The bytes of one receive were handled: may the client send more? */
-static void on_received(struct pump *pump)
-{
-    struct conversation *c = of_client(pump);
-
-    if (c->state <= CONVERSATION_CLIENT_TLS) {
-        pump_receive(&c->client, OPENING_RECEIVE);
-    } else if (c->state < CONVERSATION_LOGIN ||
-               (c->state == CONVERSATION_LOGIN && c->approach->hesitates)) {
-        if (c->approach->pending.len < OPENING_RECEIVE)
-            pump_receive(&c->client, OPENING_RECEIVE);
-    } else {
-        pump_flush(&c->backend);
-        if (pump_is_drained(&c->backend))
-            pump_receive(&c->client, 0);
-    }
-}
-
-static void on_handshake_ended(struct conversation *c)
+void arrival_handshake_ended(struct conversation *c)
 {
     struct failure why = { 0 };
 
@@ -389,64 +329,6 @@ static void on_handshake_ended(struct conversation *c)
     report_handshake_failed(c, true, &why);
     conversation_end(c, END_CLIENT_TLS_FAILED, false);
 }
-
-static void on_ended(struct pump *pump)
-{
-    struct conversation *c = of_client(pump);
-
-    switch (c->state) {
-    case CONVERSATION_CLIENT_TLS: on_handshake_ended(c); break;
-    case CONVERSATION_RELAYING: relaying_client_ended(c); break;
-    case CONVERSATION_ENDING:
-        /* one that only stopped sending still reads our last words */
-        if (pump->reset || (pump->eof && pump_is_drained(pump)))
-            conversation_close(c, c->reason);
-        break;
-    case CONVERSATION_CLOSED: break;
-    default:
-        /* A cancel request is carried out even if its sender does not wait for the end. */
-        if (c->approach == NULL || !c->approach->is_cancel)
-            logging_in_client_left(c);
-    }
-}
-
-static void on_drained(struct pump *pump)
-{
-    struct conversation *c = of_client(pump);
-
-    if (c->state == CONVERSATION_LOGIN)
-        pump_receive(&c->backend, 0);
-    else if (c->state == CONVERSATION_RELAYING)
-        relaying_drained(c);
-    else if (c->state == CONVERSATION_ENDING && c->client.eof)
-        conversation_close(c, c->reason);
-}
-
-static void on_broken(struct pump *pump, int error)
-{
-    conversation_close(of_client(pump), END_CLIENT_LOST);
-}
-
-static void on_closed(struct pump *pump)
-{
-    conversation_socket_closed(of_client(pump));
-}
-
-static void on_kernel(struct pump *pump, const struct failure *why)
-{
-    report_kernel(of_client(pump), true, why);
-}
-
-const struct pump_events arrival_events = {
-    .secured = on_secured,
-    .plaintext = on_plaintext,
-    .received = on_received,
-    .drained = on_drained,
-    .ended = on_ended,
-    .broken = on_broken,
-    .closed = on_closed,
-    .kernel = on_kernel,
-};
 
 void arrival_timed_out(struct conversation *c)
 {

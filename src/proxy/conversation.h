@@ -22,12 +22,13 @@
  *
  * An errand is a conversation without a client, which carries a cancel request to one server.
  *
- * The files beside this one hold the handlers, by what is waited for: arrival.c (the client,
- * until its startup packet), backend.c (which of the next ones has the word of the server),
- * dialing.c (a connection to one of its addresses), greeting.c (PROXY header and TLS),
- * looking_up.c, logging_in.c with bridging.c, and relaying.c (the session); for cancel requests
- * cancelling.c and errand.c.
- * It knows the loop only through io/loop.h: tests/sim runs it on a virtual clock.
+ * Three files hold it together: conversation.c (its states and their limits),
+ * conversation_begin.c and conversation_end.c.  The others hold the handlers, by what is waited
+ * for; client.c and backend.c tell which of them has the word of which side: arrival.c (the
+ * client, until its startup packet), pending.c (as long as it has not logged in), dialing.c (a
+ * connection to one of its addresses), greeting.c (PROXY header and TLS), looking_up.c,
+ * logging_in.c with bridging.c, and relaying.c (the session); for cancel requests cancelling.c
+ * and errand.c. It knows the loop only through io/loop.h: tests/sim runs it on a virtual clock.
  */
 #ifndef PGTLS_PROXY_CONVERSATION_H
 #define PGTLS_PROXY_CONVERSATION_H

@@ -179,6 +179,9 @@ struct conversation {
 /* Servers that a cancel request is on its way to at the same time. */
 #define ERRANDS_AT_ONCE 16
 
+/* For a client to read our last words. */
+#define LINGER_US (2 * 1000000u)
+
 static inline uint64_t conversation_now_us(const struct conversation *c)
 {
     return loop_now_us(c->rw->worker->loop);
@@ -190,23 +193,28 @@ static inline const struct backend_settings *backend_settings(const struct conve
     return &c->route->settings->backend;
 }
 
-/* One without a client, to carry a cancel request; NULL: out of memory. */
-struct conversation *conversation_new_errand(struct conversation *asker);
+/* conversation.c: the states and their deadlines */
 
 /* The only place where a conversation changes its state; sets the deadline. */
 void        conversation_move(struct conversation *c, enum conversation_state next);
+void        conversation_enter(struct conversation *c, enum conversation_state first); /* new */
+void        conversation_timed_out(struct loop_timer *timer); /* a conversation's */
 const char *conversation_state_name(enum conversation_state state);
 const char *conversation_state_limit(enum conversation_state state); /* a setting, or NULL */
 
 /* Whether login_timeout, which includes the other limits of a login, has run out. */
 bool conversation_login_is_over(const struct conversation *c);
 
+/* conversation_begin.c */
+
 /* Checks allow, deny and max_connections_per_ip once the client's address is known; false: it
  * is closed. */
 bool conversation_admit(struct conversation *c);
 
-/* It finished TLS, or needs none: a flood does not push it out any more. */
-void conversation_is_proved(struct conversation *c);
+/* One without a client, to carry a cancel request; NULL: out of memory. */
+struct conversation *conversation_new_errand(struct conversation *asker);
+
+/* conversation_end.c */
 
 /* Ends without a word.  The reason told first stays. */
 void conversation_close(struct conversation *c, enum end_reason reason);
@@ -223,9 +231,16 @@ void conversation_refuse(struct conversation *c, enum end_reason reason, const c
 
 /* Something waits for the client, and it has taken some since this was asked last. */
 bool conversation_client_takes(struct conversation *c);
+void conversation_linger(struct conversation *c); /* our last words had LINGER_US */
 
 /* One of its sockets is closed: the last one ends the conversation. */
 void conversation_socket_closed(struct conversation *c);
+void conversation_free(struct conversation *c); /* it has no socket and is in no list */
+
+/* pending.c: those that have not logged in, of which max_pending_logins says how many may be */
+void pending_start(struct conversation *c); /* closes one that is too many: perhaps this */
+void pending_prove(struct conversation *c); /* finished TLS, or needs none: it may stay */
+void pending_stop(struct conversation *c);  /* it has logged in, or ended */
 
 /* cancelling.c: where cancel requests go */
 void cancelling_enter(struct conversation *c); /* at ReadyForQuery */
@@ -249,9 +264,15 @@ const struct conversation *errand_asker(const struct conversation *c);
 /* approach.c: gives it back to its slab, wiped: verifier, cancel key, what the client said */
 void approach_free(struct approach *approach); /* NULL is fine */
 
-/* arrival.c */
-extern const struct pump_events arrival_events; /* of the client's pump, for its whole life */
-void                            arrival_timed_out(struct conversation *c);
+/* client.c */
+extern const struct pump_events client_events; /* of the client's pump, for its whole life */
+void client_keep(struct conversation *c, struct bytes data); /* until somebody can take them */
+
+/* arrival.c: until its startup packet is accepted */
+void arrival_bytes(struct conversation *c, struct bytes data);
+void arrival_secured(struct conversation *c);
+void arrival_handshake_ended(struct conversation *c);
+void arrival_timed_out(struct conversation *c);
 
 /* client_certificate.c: whether it is enough for the user who logs in; refuses otherwise */
 bool certificate_check(struct conversation *c);
