@@ -133,6 +133,10 @@ ssize_t kernel_tls_receive(int fd, uint8_t *to, size_t room)
     n = recvmsg(fd, &message, 0);
     if (n > 0)
         return put_headers(to, type_of(&message), (size_t)n);
+    if (n == 0 && type_of(&message) != TYPE_OF_DATA) { /* an empty record, and not the end */
+        put_header(to, type_of(&message), 0);
+        return KERNEL_TLS_HEADER;
+    }
     if (n < 0 && is_about_records(errno))
         return put_error(fd, to, errno);
     return n;

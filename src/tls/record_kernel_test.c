@@ -362,6 +362,24 @@ static void what_the_kernel_cannot_read_is_told_by_openssl_s_alerts(void **state
     }
 }
 
+static void an_empty_record_is_illegal_unless_it_is_data(void **state)
+{
+    for (int type = TLS_CONTENT_ALERT; type <= TLS_CONTENT_DATA; type++) {
+        struct rig rig = new_rig(true);
+        struct buf plain = BUF_LIMIT(100);
+        uint8_t    frame[] = { (uint8_t)type, 3, 3, 0, 0 };
+        bool       is_data = type == TLS_CONTENT_DATA;
+
+        assert_int_equal(server_reads(&rig, bytes_of(frame, sizeof frame), 100, &plain),
+                         is_data ? TLS_WANT_MORE : TLS_FAILED);
+        buf_fini(&plain);
+        if (is_data)
+            end_rig(&rig);
+        else
+            assert_ended(&rig, "the client sent an empty record", 10);
+    }
+}
+
 static void a_key_that_the_kernel_does_not_take_ends_it_with_an_alert(void **state)
 {
     struct rig rig = new_rig(true);
@@ -397,6 +415,7 @@ int main(void)
         cmocka_unit_test(without_new_keys_a_peer_s_key_update_is_refused),
         cmocka_unit_test(without_new_keys_our_own_limit_is_the_end),
         cmocka_unit_test(what_the_kernel_cannot_read_is_told_by_openssl_s_alerts),
+        cmocka_unit_test(an_empty_record_is_illegal_unless_it_is_data),
         cmocka_unit_test(a_key_that_the_kernel_does_not_take_ends_it_with_an_alert),
         cmocka_unit_test(a_session_of_the_kernel_s_is_not_given_away),
     };

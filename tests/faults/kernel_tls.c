@@ -389,9 +389,13 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
         if (type != TYPE_DATA)
             break;
     }
-    if (got > 0)
+    if (got > 0 ||
+        type != TYPE_DATA) { /* an empty record looks like the end but for its type */
         put_type(message, type);
-    return got > 0 ? (ssize_t)got : n == -2 ? 0 : -1;
+        return (ssize_t)got;
+    }
+    message->msg_controllen = 0;
+    return n == -2 ? 0 : -1;
 }
 
 EXPORT ssize_t recv(int fd, void *to, size_t size, int flags)

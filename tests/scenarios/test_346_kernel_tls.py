@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from hostile.forger import DATA, Forger
+from hostile.forger import ALERT, DATA, HANDSHAKE, Forger
 from hostile.kernel import Kernel
 from peers import wire
 from peers.libpq import client_cert, connect as libpq_connect, psql
@@ -397,6 +397,21 @@ def test_a_record_that_cannot_be_opened_is_told_by_an_alert(with_kernel, certs):
     if told["leg"] == "client":
         assert "BAD_RECORD_MAC" in str(found.value)
     assert told["alert_sent"] == "bad_record_mac"
+
+
+@pytest.mark.parametrize("kind", [ALERT, HANDSHAKE])
+def test_an_empty_record_is_no_end(with_kernel, certs, kind):
+    """The kernel tells it as 0 bytes with a type, where the end of file is 0 bytes."""
+    one, _ = with_kernel()
+    with forged(one, certs) as stream:
+        legs_of(one)
+        stream.send_record(DATA, b"")           # it may be empty: RFC 8446 5.1
+        assert answer_to(stream) == list("TDCZ")
+        stream.send_record(kind, b"")
+        refused_by_alert(stream, "UNEXPECTED_MESSAGE")
+    told = one.wait_event("tls.failed")
+    assert "an empty record" in told["reason"] and told["alert_sent"] == "unexpected_message"
+    assert one.end()["reason"] == "client_lost"
 
 
 def test_a_send_that_fails_ends_the_connection(with_kernel, certs):
