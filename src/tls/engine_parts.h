@@ -40,8 +40,8 @@ struct tls_kernel {
     bool     decided; /* whether the kernel protects the records of this connection */
     bool     sends;
     bool     receives;
-    bool     owes_key;  /* a FRAME_KEY is on its way to the socket */
     bool     needs_key; /* the peer has changed its key */
+    uint32_t keys_due;  /* each a FRAME_KEY on its way to the socket */
     uint16_t left;      /* content of the frame that `in` stands in */
     uint16_t blocks;    /* sent, less than a full record's; session.write.sequence has those */
 };

@@ -67,17 +67,28 @@ size_t tls_kernel_sample_keys(enum tls_suite suite, uint8_t to[TLS_KERNEL_KEYS_M
     return write_keys(to, &traffic, 0);
 }
 
-size_t tls_kernel_keys(const struct tls_engine *engine, enum tls_kernel_way way,
+/* RFC 8446 5.3: the first record under a new key has number 0; some that follow it may have
+ * been framed already, and stay counted. */
+static size_t write_next_keys(uint8_t *to, struct tls_engine *engine)
+{
+    struct tls_traffic *traffic = &engine->session.write;
+    uint64_t            framed = traffic->sequence;
+    bool                good = tls_traffic_update(traffic, tls_context_aeads(engine->context));
+
+    traffic->sequence = framed;
+    return good ? write_keys(to, traffic, 0) : 0;
+}
+
+size_t tls_kernel_keys(struct tls_engine *engine, enum tls_kernel_way way,
                        uint8_t to[TLS_KERNEL_KEYS_MOST])
 {
     const struct tls_session *session = &engine->session;
 
     if (way == TLS_KERNEL_RECEIVES)
         return write_keys(to, &session->read, session->read.sequence);
-    /* RFC 8446 5.3: the first record under a new key has number 0; some that follow it may
-     * have been framed already */
-    return write_keys(to, &session->write,
-                      engine->kernel.owes_key ? 0 : session->write.sequence);
+    if (engine->kernel.keys_due > 0)
+        return write_next_keys(to, engine);
+    return write_keys(to, &session->write, session->write.sequence);
 }
 
 /* ---- whether, and when ---- */
@@ -146,8 +157,9 @@ static void took_sending(struct tls_engine *engine)
     engine->facts.record_layer = tls_record_kernel.name;
     engine->kernel.decided = true;
     engine->kernel.sends = true;
-    engine->kernel.owes_key = false;
-    if (engine->closed || engine->state == ENGINE_FAILED)
+    if (engine->kernel.keys_due > 0)
+        engine->kernel.keys_due--;
+    if (engine->kernel.keys_due == 0 && (engine->closed || engine->state == ENGINE_FAILED))
         tls_traffic_wipe(traffic, tls_context_aeads(engine->context));
     else
         forget_key(engine, traffic);

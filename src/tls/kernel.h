@@ -47,9 +47,9 @@ bool tls_kernel_is_at_boundary(const struct tls_engine *engine);
 
 /*
  * The keys of a direction, as setsockopt() wants them: how many bytes; 0: there are none.  The
- * caller wipes them.
+ * caller wipes them.  Where a FRAME_KEY stands this makes the next ones of sending: once each.
  */
-size_t tls_kernel_keys(const struct tls_engine *engine, enum tls_kernel_way way,
+size_t tls_kernel_keys(struct tls_engine *engine, enum tls_kernel_way way,
                        uint8_t to[TLS_KERNEL_KEYS_MOST]);
 
 /* The kernel has them, and the engine forgets them; secrets stay for the next ones. */

@@ -37,6 +37,15 @@ bool tls_frame_put(struct tls_engine *engine, uint8_t type, struct bytes content
     return buf_ok(engine->out);
 }
 
+/* The next key is derived when the socket gets here, so that more than one may be due; what is
+ * counted for its limit begins now. */
+bool tls_frame_key(struct tls_engine *engine)
+{
+    engine->kernel.keys_due++;
+    engine->session.write.sequence = 0;
+    return tls_frame_put(engine, TLS_FRAME_KEY, bytes_of(NULL, 0));
+}
+
 /* Documentation/networking/tls.rst, "Receiving TLS application data": EBADMSG, EMSGSIZE and
  * EINVAL, and what each of them means. */
 static enum tls_step stopped_reading(struct tls_engine *engine, struct bytes content)

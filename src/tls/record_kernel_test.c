@@ -148,7 +148,7 @@ static void server_hears(struct rig *rig, const char *text)
 
 static void client_hears(struct rig *rig, struct bytes text, enum tls_verdict verdict)
 {
-    struct buf plain = BUF_LIMIT(100000);
+    struct buf plain = BUF_LIMIT(1000000);
 
     kernel_sends(rig);
     assert_int_equal(tls_pair_carry(&rig->pair.server, &rig->pair.client, SIZE_MAX, &plain),
@@ -214,7 +214,24 @@ static void both_sides_change_their_keys(void **state)
     end_rig(&rig);
 }
 
-static void one_key_is_on_its_way_and_no_more(void **state)
+/* A KeyUpdate and the place of its key, and a byte of data. */
+#define ANSWER                                                                                 \
+    "\26\3\3\0\5\30\0\0\1\0"                                                                   \
+    "\0\3\3\0\0"
+#define DOT "\27\3\3\0\1."
+
+/* Half of what RFC 8446 5.5 counts in, as a client takes no more in one. */
+static void say_half_a_record(struct rig *rig)
+{
+    static const uint8_t half[8192];
+
+    say(&rig->pair.server, bytes_of(half, sizeof half));
+    client_hears(rig, bytes_of(half, sizeof half), TLS_WANT_MORE);
+}
+
+/* RFC 8446 4.6.3: the answer comes before the next data, also to a request that finds an answer
+ * to the one before still on its way. */
+static void each_request_is_answered_before_the_next_data(void **state)
 {
     struct rig rig = new_rig(true);
 
@@ -223,11 +240,47 @@ static void one_key_is_on_its_way_and_no_more(void **state)
         server_hears(&rig, "");
         say(&rig.pair.server, BYTES("."));
     }
+    assert_buf_is(&rig.pair.server.out,
+                  BYTES(ANSWER DOT ANSWER DOT ANSWER DOT ANSWER DOT ANSWER DOT));
     client_hears(&rig, BYTES("....."), TLS_WANT_MORE);
-    assert_int_equal(rig.keys, 1);
-    say(&rig.pair.server, BYTES("!")); /* behind an answer to the others */
-    client_hears(&rig, BYTES("!"), TLS_WANT_MORE);
+    assert_int_equal(rig.keys, 5);
+    end_rig(&rig);
+}
+
+static void who_does_not_read_gets_one_answer_to_all_its_requests(void **state)
+{
+    struct rig rig = new_rig(true);
+
+    for (int i = 0; i < 5; i++) {
+        update(&rig.pair.client, true);
+        server_hears(&rig, "");
+    }
+    assert_buf_is(&rig.pair.server.out, BYTES(ANSWER));
+    client_hears(&rig, BYTES(""), TLS_WANT_MORE);
+    say(&rig.pair.server, BYTES(".")); /* behind an answer to the others */
+    assert_buf_is(&rig.pair.server.out, BYTES(ANSWER DOT));
+    client_hears(&rig, BYTES("."), TLS_WANT_MORE);
     assert_int_equal(rig.keys, 2);
+    end_rig(&rig);
+}
+
+static void the_count_of_a_key_goes_on_while_the_kernel_waits_for_it(void **state)
+{
+    static const uint8_t half[8192];
+    struct rig           rig = new_rig(true);
+    struct buf           all = BUF_LIMIT(1000000);
+
+    tls_aeads_set_records_per_key(tls_context_aeads(rig.pair.server.engine->context), 4);
+    for (int i = 0; i < 8 * 4; i++) { /* nothing of it is with the kernel yet */
+        say(&rig.pair.server, bytes_of(half, sizeof half));
+        buf_put(&all, bytes_of(half, sizeof half));
+    }
+    client_hears(&rig, buf_bytes(&all), TLS_WANT_MORE);
+    assert_int_equal(rig.keys, 3);
+    for (int i = 0; i < 8; i++)
+        say_half_a_record(&rig);
+    assert_int_equal(rig.keys, 4);
+    buf_fini(&all);
     end_rig(&rig);
 }
 
@@ -244,15 +297,6 @@ static void a_key_that_is_due_does_not_die_with_the_last_words_behind_it(void **
     assert_int_equal(rig.keys, 1);
     assert_memory_equal(&rig.pair.server.engine->session.write, &zero, sizeof zero);
     end_rig(&rig);
-}
-
-/* Half of what RFC 8446 5.5 counts in, as a client takes no more in one. */
-static void say_half_a_record(struct rig *rig)
-{
-    static const uint8_t half[8192];
-
-    say(&rig->pair.server, bytes_of(half, sizeof half));
-    client_hears(rig, bytes_of(half, sizeof half), TLS_WANT_MORE);
 }
 
 static void small_records_count_for_little_of_a_key(void **state)
@@ -407,7 +451,9 @@ int main(void)
         cmocka_unit_test(data_passes_both_ways),
         cmocka_unit_test(a_frame_is_handed_out_however_little_room_there_is),
         cmocka_unit_test(both_sides_change_their_keys),
-        cmocka_unit_test(one_key_is_on_its_way_and_no_more),
+        cmocka_unit_test(each_request_is_answered_before_the_next_data),
+        cmocka_unit_test(who_does_not_read_gets_one_answer_to_all_its_requests),
+        cmocka_unit_test(the_count_of_a_key_goes_on_while_the_kernel_waits_for_it),
         cmocka_unit_test(a_key_that_is_due_does_not_die_with_the_last_words_behind_it),
         cmocka_unit_test(our_own_limit_brings_new_keys),
         cmocka_unit_test(small_records_count_for_little_of_a_key),

@@ -47,17 +47,14 @@ bool tls_record_update(struct tls_engine *engine, bool request)
         return tls_record_cannot_update(engine, session->answer_due
                                                     ? "the peer asks for a new key"
                                                     : "the key has protected enough");
-    if (engine->kernel.owes_key)
-        return true;
     /* RFC 8446 4.6.3: "Both sender and receiver MUST encrypt their KeyUpdate messages with
      * the old keys"; "After sending a KeyUpdate message, the sender SHALL send all its traffic
      * using the next generation of keys".  5.1: "implementations MUST send these messages in
      * alignment with a record boundary." */
     if (!seal(engine, TLS_CONTENT_HANDSHAKE, bytes_of(message, sizeof message)) ||
-        (is_kernels && !tls_frame_put(engine, TLS_FRAME_KEY, bytes_of(NULL, 0))) ||
-        !tls_traffic_update(&session->write, tls_context_aeads(engine->context)))
+        !(is_kernels ? tls_frame_key(engine)
+                     : tls_traffic_update(&session->write, tls_context_aeads(engine->context))))
         return false;
-    engine->kernel.owes_key = is_kernels;
     session->answer_due = false;
     session->answered = true;
     session->requested = session->requested || request;
@@ -112,10 +109,11 @@ size_t tls_record_sealed_size(const struct tls_engine *engine, size_t plain_byte
     return plain_bytes + records * TLS_RECORD_OVERHEAD + updates * TLS_KEY_UPDATE_RECORD;
 }
 
-/* Not a key that the kernel has yet to get, for what waits in front of our last words. */
+/* Not what keys are made of that the kernel has yet to get, for what waits in front of our last
+ * words. */
 static void wipe_write(struct tls_engine *engine)
 {
-    if (!engine->kernel.owes_key)
+    if (engine->kernel.keys_due == 0)
         tls_traffic_wipe(&engine->session.write, tls_context_aeads(engine->context));
 }
 

@@ -37,8 +37,7 @@ enum tls_step {
 /* Appends an alert, unless our direction has ended. */
 void tls_record_alert(struct tls_engine *engine, int level, int alert);
 
-/* Appends a KeyUpdate and goes on with the next keys; not while the kernel waits for those of
- * the last one.  False after a failure. */
+/* Appends a KeyUpdate and goes on with the next keys.  False after a failure. */
 bool tls_record_update(struct tls_engine *engine, bool request);
 
 enum fail tls_record_write(struct tls_engine *engine, struct bytes plain);
@@ -56,6 +55,7 @@ enum tls_step tls_record_refuse(struct tls_engine *engine, int alert, const char
 
 /* record_kernel.c; the last one says why the connection ends, and is false */
 bool          tls_frame_put(struct tls_engine *engine, uint8_t type, struct bytes content);
+bool          tls_frame_key(struct tls_engine *engine);
 enum tls_step tls_frame_next(struct tls_engine *engine, struct tls_sink *sink);
 bool          tls_record_cannot_update(struct tls_engine *engine, const char *what);
 

@@ -192,6 +192,20 @@ def test_a_client_changes_its_key_as_often_as_it_likes(with_kernel, certs):
     assert kernel["next_receive_keys"] == 7 and kernel["next_send_keys"] == 3
 
 
+def test_a_client_that_does_not_read_asks_for_new_keys(with_kernel, certs):
+    """Its requests are answered amid what waits for it, where the kernel waits for keys, too."""
+    one, kernel = with_kernel()
+    with forged(one, certs) as stream:
+        legs_of(one)
+        stream.send(wire.query("select repeat('x', 20000000)"))
+        for count in range(1, 4):
+            stream.update_keys(please=True)
+            kernel.wait("next_receive_keys", count)
+        assert [m.type for m in stream.messages_until("Z")] == list("TDCZ")
+        assert answer_to(stream) == list("TDCZ")
+    assert kernel["next_receive_keys"] == 3 and kernel["next_send_keys"] in (1, 2, 3)
+
+
 def serve(context, tell, stream, before):
     """A server that seals its own records and does `before(stream)` in front of each answer."""
     stream = Forger(stream.sock)

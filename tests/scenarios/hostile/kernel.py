@@ -4,6 +4,7 @@ import itertools
 import mmap
 import os
 import struct
+import time
 
 from hostile.faults import preloaded, sanitizer
 
@@ -36,3 +37,9 @@ class Kernel:
 
     def __getitem__(self, name):
         return self.counts[name] - self.tried[name]
+
+    def wait(self, name, count, timeout=20):
+        until = time.monotonic() + timeout
+        while self[name] < count:
+            assert time.monotonic() < until, (name, self.counts)
+            time.sleep(0.01)
