@@ -118,6 +118,87 @@ static void an_end_loses_no_buffer(struct rig *rig)
     }
 }
 
+/* Whoever was told that a stream is closed may free it: the ring has nothing of it any more. */
+static void the_memory_of_a_closed_stream_is_its_owners(struct rig *rig)
+{
+    static uint8_t data[1 << 20];
+    static uint8_t pattern[sizeof(struct stream)];
+    struct end     a, b;
+
+    memset(pattern, 0xaa, sizeof pattern);
+    for (int round = 0; round < 40; round++) {
+        rig_pair(rig, &a, &b);
+        end_ask(&b, 0);
+        if (round % 2)
+            end_send(&b, bytes_of(data, sizeof data)); /* more than the socket takes */
+        if (round % 4 > 1)
+            rig_pass(rig, 500); /* both are under way */
+        stream_close(&b.stream, round % 8 > 3);
+        until(rig, b.closed == 1);
+        memcpy(&b.stream, pattern, sizeof pattern);
+        rig_pass(rig, 500);
+        assert_memory_equal(&b.stream, pattern, sizeof pattern);
+        rig_close(rig, &a, &b);
+    }
+    assert_all_buffers_are_back(rig);
+}
+
+/* ---- buffers that hold what waits in line ---- */
+
+/* So many that there is no buffer left for anybody else. */
+static struct end *open_patient(struct rig *rig)
+{
+    struct end *ends = calloc(2 * (size_t)PAIRS, sizeof *ends);
+
+    for (size_t i = 0; i < PAIRS; i++) {
+        rig_pair(rig, &ends[2 * i], &ends[2 * i + 1]);
+        stream_set_patient(&ends[2 * i + 1].stream, true);
+        end_send(&ends[2 * i], BYTES("longer than what is free: a hello"));
+    }
+    rig_pass(rig, 5000); /* all of it is there */
+    for (size_t i = 0; i < PAIRS; i++)
+        end_ask(&ends[2 * i + 1], 0);
+    return ends;
+}
+
+static void who_finds_no_buffer_is_not_forgotten(struct rig *rig)
+{
+    struct end *ends;
+    size_t      least = URING_BUFFER_COUNT;
+
+    if (socket_raise_open_files(4 * PAIRS) < 2 * PAIRS + 50)
+        skip();
+    ends = open_patient(rig);
+    for (size_t i = 0; i < PAIRS; i++) {
+        while (ends[2 * i + 1].received == 0) {
+            rig_turn(rig);
+            assert_false(rig->gave_up);
+            least = buffers_of(rig)->left < least ? buffers_of(rig)->left : least;
+        }
+    }
+    assert_true(least <= 1); /* one was given back in the same turn */
+    assert_all_buffers_are_back(rig);
+    for (size_t i = 0; i < PAIRS; i++)
+        rig_close(rig, &ends[2 * i], &ends[2 * i + 1]);
+    free(ends);
+}
+
+static void who_closes_in_line_gives_the_buffer_back(struct rig *rig)
+{
+    struct end *ends;
+
+    if (socket_raise_open_files(4 * PAIRS) < 2 * PAIRS + 50)
+        skip();
+    ends = open_patient(rig);
+    until(rig, buffers_of(rig)->left < URING_BUFFER_COUNT / 2);
+    for (size_t i = 0; i < PAIRS; i++)
+        stream_close(&ends[2 * i + 1].stream, i % 2 == 0);
+    for (size_t i = 0; i < PAIRS; i++)
+        rig_close(rig, &ends[2 * i], &ends[2 * i + 1]);
+    assert_all_buffers_are_back(rig);
+    free(ends);
+}
+
 static void close_in_callback(struct end *end)
 {
     stream_close(&end->stream, false);
@@ -282,6 +363,9 @@ static const struct rig_test tests[] = {
     RIG_TEST(more_connections_than_buffers_get_their_bytes),
     RIG_TEST(bytes_in_bulk_come_in_large_buffers_that_are_not_kept),
     RIG_TEST(an_end_loses_no_buffer),
+    RIG_TEST(the_memory_of_a_closed_stream_is_its_owners),
+    RIG_TEST(who_finds_no_buffer_is_not_forgotten),
+    RIG_TEST(who_closes_in_line_gives_the_buffer_back),
     RIG_TEST(a_stream_may_be_closed_by_what_it_is_told),
     RIG_TEST(where_a_filter_forbids_it_epoll_serves_and_says_why),
     RIG_TEST(where_memory_may_not_be_locked_epoll_serves_and_says_why),
