@@ -2,11 +2,12 @@
 /*
  * tests/interop/tls_end.c - one end of a TLS connection, for peers of other TLS libraries
  *
- *     tls_end serve CERT KEY RECORDS    prints "port N", takes one client, is its echo
- *     tls_end connect PORT RECORDS      sends standard input, prints what it hears
+ *     tls_end serve CERT KEY RECORDS SUITE    prints "port N", takes one client, is its echo
+ *     tls_end connect PORT RECORDS SUITE      sends standard input, prints what it hears
  *
- * New keys are made, and asked for, every RECORDS records.  At its end it tells on standard
- * error who protected the records, and how often keys were new.
+ * SUITE is the only one that is spoken.  New keys are made, and asked for, every RECORDS
+ * records.  At its end it tells on standard error who protected the records, and how often keys
+ * were new.
  */
 #include "harness/tls_pair.h"
 #include "tls/engine_parts.h"
@@ -204,20 +205,21 @@ static struct identity *load(const char *cert, const char *key)
 
 int main(int argc, char **argv)
 {
-    bool              serves = argc == 5 && strcmp(argv[1], "serve") == 0;
+    bool              serves = argc == 6 && strcmp(argv[1], "serve") == 0;
     struct identity  *identity = serves ? load(argv[2], argv[3]) : NULL;
     struct end        end = { .echoes = serves, .out = BUF_LIMIT((size_t)1 << 20) };
     struct tls_aeads *aeads;
 
-    if (!serves && (argc != 4 || strcmp(argv[1], "connect") != 0))
-        die("usage: serve CERT KEY RECORDS, or connect PORT RECORDS", NULL);
+    if (!serves && (argc != 5 || strcmp(argv[1], "connect") != 0))
+        die("usage: serve CERT KEY RECORDS SUITE, or connect PORT RECORDS SUITE", NULL);
     end.engine = tls_pair_engine(
         &(struct tls_policy_options){ .role = serves ? TLS_SERVER : TLS_CLIENT,
                                       .identity = identity,
+                                      .ciphersuites = argv[argc - 1],
                                       .record_layer = TLS_RECORDS_OWN },
         &(struct tls_engine_options){ .sni = "localhost", .wall_s = (int64_t)time(NULL) });
     aeads = tls_context_aeads(end.engine->context);
-    tls_aeads_set_records_per_key(aeads, strtoull(argv[argc - 1], NULL, 10));
+    tls_aeads_set_records_per_key(aeads, strtoull(argv[argc - 2], NULL, 10));
     end.socket = serves ? accept_one() : connect_to(atoi(argv[2]));
     run(&end);
     tls_engine_free(end.engine);
