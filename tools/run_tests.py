@@ -250,12 +250,19 @@ def ci():
             Step("Debian 13", ["tools/trixie_tests.sh"], build, count_sum)]
 
 
+def long_talk(build):
+    """A million records between our layer and OpenSSL's."""
+    step = unit(build, "tls/record_talk, long")
+    step.name = f"long talks in TLS, {os.path.basename(build)}"
+    return step
+
+
 def debian13():
     """What OpenSSL 3.5 and PostgreSQL 17 could make different; see tools/trixie_tests.sh."""
     build = os.path.join(SOURCE, "build")
     others = [f"--ignore-glob=*/test_{number}_*" for number in NOT_ABOUT_TLS]
     return [setup(build, "-Dbuildtype=debug"), compile_(build), quick_unit(build),
-            Scenarios("about TLS", build, *others), Zoo("quick", build)]
+            long_talk(build), Scenarios("about TLS", build, *others), Zoo("quick", build)]
 
 
 def main(words):

@@ -15,7 +15,7 @@ tree=${PGTLS_TRIXIE:-/var/tmp/pgtls-trixie}
 mirror=${PGTLS_DEBIAN:-http://deb.debian.org/debian}
 packages="postgresql-17 postgresql-client-17 openssl util-linux procps binutils strace redis-server
           python3 python3-pytest python3-pytest-xdist python3-psycopg python3-psycopg2
-          python3-cryptography sslscan libpostgresql-jdbc-java
+          python3-cryptography sslscan libpostgresql-jdbc-java gnutls-bin libnss3-tools
           gcc g++ libc6-dev meson ninja-build pkgconf
           pkcs11-provider softhsm2
           libssl-dev libc-ares-dev liburing-dev libjansson-dev libpcre2-dev libidn-dev

@@ -428,7 +428,9 @@ static void shorten_secret(struct tls_engine *engine)
 
 static void any_doubt_leaves_it_with_openssl(void **state)
 {
-    assert_not_handed_over(read_ahead);
+    /* from 3.2 on OpenSSL does not tell what it has read ahead; context.c forbids it that */
+    if (OPENSSL_version_major() == 3 && OPENSSL_version_minor() < 2)
+        assert_not_handed_over(read_ahead);
     assert_not_handed_over(forget_secret);
     assert_not_handed_over(shorten_secret);
 }
