@@ -2,7 +2,7 @@
 /*
  * pg/frame.h - hops over messages: where does one end and the next begin?
  *
- * After login the relay looks at nothing else (WIRE T23): it knows when it stands
+ * After login the relay looks at nothing else: it knows when it stands
  * between messages, how many queries were asked and how many ended, and the
  * transaction status at the last ReadyForQuery.  Cuts fall anywhere.
  *

@@ -19,7 +19,7 @@ bool sasl_offers_plus(struct bytes message);
 
 /*
  * Appends the message without its PLUS mechanisms.  Returns true if something
- * was taken out; a list that would become empty is passed on unchanged (WIRE section 3, A).
+ * was taken out; a list that would become empty is passed on unchanged.
  */
 bool sasl_strip_plus(struct buf *out, struct bytes message);
 

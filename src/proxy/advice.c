@@ -40,7 +40,7 @@ static void look_at_purpose(const struct subject *about, bool is_server)
                "issue one with the extended key usage clientAuth");
 }
 
-/* ---- whether its chain is whole (WIRE T7) ---- */
+/* ---- whether its chain is whole ---- */
 
 static struct trust *trust_of(const struct tls_policy *policy)
 {
@@ -133,7 +133,7 @@ static void look_at_policy(const struct route *route, const char *setting,
     }
 }
 
-/* WIRE: a client that verifies would refuse the host by that name. */
+/* A client that verifies would refuse the host by that name. */
 static void look_at_names(const struct route *host, struct advice *advice)
 {
     const struct conf_strings *names = &host->settings->listener.names;

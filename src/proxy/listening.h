@@ -3,8 +3,8 @@
  * proxy/listening.h - the sockets that a configuration listens on
  *
  * They belong to the control thread.  A socket goes from one configuration to the
- * next where the address stays, so that no client waiting in its queue is lost
- * (WIRE T26).
+ * next where the address stays, so that no client waiting in its queue is lost:
+ * the kernel drops it with the socket.
  */
 #ifndef PGTLS_PROXY_LISTENING_H
 #define PGTLS_PROXY_LISTENING_H

@@ -123,7 +123,7 @@ static void is_broken(struct conversation *c)
 
 /* ---- sslmode allow ---- */
 
-/* These say nothing about TLS: another attempt would only repeat them (WIRE T18). */
+/* These say nothing about TLS: another attempt would only repeat them. */
 static bool is_about_tls(const char *sqlstate)
 {
     static const char *const others[] = { "53300", "57P03", "3D000" };

@@ -24,7 +24,7 @@ static void append(char *list, size_t size, const char *word)
         snprintf(list + used, size - used, "%s%s", used > 0 ? ", " : "", word);
 }
 
-/* Those that are shown since now, and were not before: WIRE T16. */
+/* Those that are shown since now, and were not before. */
 static void put_new_certificates(struct log_line *line, const struct generation *before,
                                  const struct generation *now)
 {

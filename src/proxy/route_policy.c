@@ -89,8 +89,8 @@ static void tell(const struct route_settings *settings, const char *section,
 
 /* ---- towards clients ---- */
 
-/* WIRE T22, beside the authorities and lists, which the policy adds.  The same for all
- * instances of a fleet: no path is in it. */
+/* What a ticket is good for, beside the authorities and lists, which the policy adds.  The same
+ * for all instances of a fleet: no path is in it. */
 static bool put_scope(struct buf *scope, const struct route_settings *settings,
                       struct bytes map_text)
 {

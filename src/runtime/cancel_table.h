@@ -3,7 +3,7 @@
  * runtime/cancel_table.h - which backend has the session that a cancel key is of?
  *
  * A CancelRequest names a session by process id and key, nothing else, and may
- * reach another worker than the session's (WIRE.md section 5).  Sessions whose
+ * reach another worker than the session's.  Sessions whose
  * backend is one of several enter themselves at login and leave at their end.
  *
  * Shared by all workers: striped, locked a stripe at a time.  Bounded: beyond its

@@ -125,7 +125,7 @@ void pump_finish(struct pump *pump, bool clean);
 /*
  * From here on bytes of the peer are read and thrown away unopened: a socket
  * closed with unread bytes resets the connection, and our last words with it
- * (WIRE T14).
+ * (RFC 1122 4.2.2.13).
  */
 void pump_discard(struct pump *pump);
 

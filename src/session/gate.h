@@ -12,8 +12,8 @@
  *     \----N to GSS--> GSS_DECLINED --N to SSL-----/
  *   and from each, by the table in gate.c, to one of the final verdicts
  *
- * The answers are those of PostgreSQL 17 measured byte by byte (WIRE.md section
- * 10), except that GSSENCRequest always gets N and SSLRequest may follow it.
+ * The answers are those of PostgreSQL 17 measured byte by byte, except that GSSENCRequest
+ * always gets N and SSLRequest may follow it.
  */
 #ifndef PGTLS_SESSION_GATE_H
 #define PGTLS_SESSION_GATE_H

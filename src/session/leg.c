@@ -70,7 +70,7 @@ static enum leg_verdict open_records(struct leg *leg, struct bytes *in, uint8_t 
 
     if (leg->last == TLS_CLOSED || leg->last == TLS_FAILED)
         return after_plaintext(leg);
-    /* TLS_DONE: plaintext is left inside, and no event of the socket will tell (WIRE T3) */
+    /* TLS_DONE: plaintext is left inside, and no event of the socket will tell */
     if (in->len == 0 && leg->last != TLS_DONE)
         return LEG_WANT_MORE;
     leg->last = tls_engine_read(leg->tls, in, scratch, scratch_size, &got, out);

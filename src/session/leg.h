@@ -22,7 +22,7 @@ enum leg_state { LEG_CLEAR, LEG_HANDSHAKE, LEG_SECURE, LEG_BROKEN };
 enum leg_end {
     LEG_OPEN,      /* it has not */
     LEG_ENDED,     /* cleanly: close_notify, or the end of file of a leg in the clear */
-    LEG_TRUNCATED, /* the peer vanished: no close_notify, a reset, a broken record (WIRE T24) */
+    LEG_TRUNCATED, /* the peer vanished: no close_notify, a reset, a broken record */
 };
 
 enum leg_verdict {

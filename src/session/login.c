@@ -84,7 +84,7 @@ static void keep_error(struct login *login, const struct error_response *error)
     text_escape(login->error_message, sizeof login->error_message, bytes_of_string(message));
 }
 
-/* Within the exchange the server says 28000 only of channel binding: WIRE.md section 11. */
+/* Within the exchange the server says 28000 only of channel binding. */
 static bool is_binding_refusal(const struct login *login, const struct error_response *error)
 {
     return login->legs.client_tls && login->legs.server_tls && !login->legs.binding_passes &&

@@ -7,7 +7,8 @@
  *
  *   FLOWING --source ended--> FLUSHING --sink has it all--> FINISHED
  *
- * The relay reads nothing but message headers (WIRE T23).
+ * The relay reads nothing but message headers: an error of ours inside a message would break
+ * the stream.
  */
 #ifndef PGTLS_SESSION_RELAY_H
 #define PGTLS_SESSION_RELAY_H

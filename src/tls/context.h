@@ -3,7 +3,7 @@
  * tls/context.h - a policy made ready for one worker
  *
  * Holds what OpenSSL wants once (SSL_CTX, X509_STORE), never built per
- * connection (WIRE T15).  Used by one thread.  Lives until its last engine.
+ * connection.  Used by one thread.  Lives until its last engine.
  */
 #ifndef PGTLS_TLS_CONTEXT_H
 #define PGTLS_TLS_CONTEXT_H

@@ -82,7 +82,7 @@ enum tls_verdict tls_engine_handshake(struct tls_engine *engine, struct bytes *i
  * Takes ciphertext off `in` and writes plaintext to `plain`, at most `room`
  * bytes; *got tells how many, with every verdict.  TLS_WANT_MORE: `in` is
  * empty, and nothing is left inside the engine either.  TLS_DONE: `room` is
- * used up, call again with what is left of `in` (WIRE T3: no event of the
+ * used up, call again with what is left of `in` (no event of the
  * socket will tell that there is more).  `out` gets answers of the protocol
  * (KeyUpdate, alerts).
  */
@@ -105,7 +105,7 @@ void tls_engine_close(struct tls_engine *engine, struct buf *out);
 
 /*
  * Tells that the transport ended without close_notify.  A failure of the
- * handshake, or truncation (WIRE T24); the caller asks tls_engine_failure().
+ * handshake, or truncation; the caller asks tls_engine_failure().
  * After a truncation tls_engine_write() still works, for a peer that only stopped
  * sending.
  */

@@ -93,8 +93,8 @@ static int choose_host(struct tls_engine *engine, struct bytes name, int *alert)
     return refuse(engine, alert, SSL_AD_INTERNAL_ERROR, FAIL_MEMORY, "out of memory");
 }
 
-/* WIRE section 1: a client of direct TLS must offer ALPN.  An offer without our protocol is
- * refused where it is chosen. */
+/* A client of direct TLS must offer ALPN (PostgreSQL 17, sslnegotiation=direct).  An offer
+ * without our protocol is refused where it is chosen. */
 static int check_alpn(struct tls_engine *engine, int *alert)
 {
     const unsigned char *p;

@@ -3,7 +3,7 @@
  * tls/hosts.h - several names on one port, each with its own policy
  *
  * A client says which one it means in its ClientHello (SNI, RFC 6066 3), and the choice is
- * made there, before anything else is looked at (WIRE T21).  Names are compared whole,
+ * made there, before anything else is looked at.  Names are compared whole,
  * without case and without wildcards.
  *
  * Immutable once made and counted; belongs to a generation.  Each worker makes a

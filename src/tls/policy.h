@@ -69,7 +69,7 @@ struct tls_policy_options {
     struct tls_kernel_abilities kernel; /* with TLS_RECORDS_KERNEL */
 
     /* Servers: session tickets; NULL: none.  Held by the policy.  The scope says what a ticket
-     * is good for (WIRE T22): all bytes that tell this policy from a laxer one: route, host,
+     * is good for: all bytes that tell this policy from a laxer one: route, host,
      * mode, client_name, map.  The contents of `trust` are added to it here. */
     struct tls_ticket_keys *ticket_keys;
     struct bytes            ticket_scope;

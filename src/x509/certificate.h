@@ -62,12 +62,12 @@ enum fail certificate_names_read(struct certificate_names *out, struct x509_st *
                                  struct failure            *why) WARN_UNUSED;
 void      certificate_names_fini(struct certificate_names *names);
 
-/* Exact, byte for byte (WIRE T8). */
+/* Exact, byte for byte. */
 bool certificate_names_have(const struct certificate_names *names, const char *name);
 
 /*
  * Whether the one common name of the certificate is exactly `name`: byte for
- * byte, no wildcards, no case folding (WIRE T8).  A NUL inside the name, no
+ * byte, no wildcards, no case folding.  A NUL inside the name, no
  * common name or more than one: no.  PostgreSQL takes the first CN of several
  * for logins; we refuse.
  */

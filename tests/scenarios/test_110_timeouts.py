@@ -165,7 +165,7 @@ def test_a_busy_session_is_not_idle(proxy):
 
 
 def test_a_half_sent_message_is_not_followed_by_an_error(start, fake):
-    """WIRE T23: an ErrorResponse inside a message would corrupt it."""
+    """An ErrorResponse inside a message would corrupt it."""
     notice = wire.parameter("TimeZone", "x" * 100)
 
     def script(stream, _tell):

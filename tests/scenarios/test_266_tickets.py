@@ -145,7 +145,7 @@ def test_a_bad_key_file_keeps_the_keys_that_are_used(serving, certs, keys):
     assert log_in(one.port, context, session)[0]
 
 
-# WIRE T22: a ticket is good where the rules are the same, and nowhere else
+# A ticket is good where the rules are the same, and nowhere else
 
 @pytest.mark.parametrize("version", [V12, V13])
 def test_a_certificate_in_a_ticket_is_the_user_s_still(serving, certs, keys, version):

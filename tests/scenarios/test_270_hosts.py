@@ -182,7 +182,7 @@ def test_a_hello_behind_its_request_in_one_segment(two, certs):
         assert who(client) == "b"
 
 
-# Rules of each host (WIRE T21)
+# Rules of each host
 
 def test_each_host_has_its_own_authority_and_mode(two, certs):
     one = two(a={"sslmode": "verify-full", "client_ca": certs.cert("clients-ca")},
@@ -253,7 +253,7 @@ def test_each_host_has_its_own_largest_record(start, fake, host, certs):
         assert most - 1024 < largest <= most + 256, largest
 
 
-# Tickets (WIRE T22)
+# Tickets
 
 @pytest.mark.parametrize("version", [V12, V13])
 @pytest.mark.parametrize("keys", ["random", "shared"])

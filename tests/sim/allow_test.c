@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* sslmode of the backend: allow, by INTERFACE.md section 3. */
+/* sslmode of the backend: allow. */
 #include "harness/check.h"
 #include "sim/talker.h"
 
