@@ -66,15 +66,3 @@ void fail_context(struct failure *why, const char *format, ...)
     used = strlen(why->text);
     snprintf(why->text + used, sizeof why->text - used, ": %s", old);
 }
-
-const char *fail_name(enum fail kind)
-{
-    static const char *const names[] = {
-        [FAIL_NONE] = "none",         [FAIL_MEMORY] = "memory",    [FAIL_IO] = "io",
-        [FAIL_CONFIG] = "config",     [FAIL_CERT] = "certificate", [FAIL_TLS] = "tls",
-        [FAIL_PROTOCOL] = "protocol", [FAIL_REFUSED] = "refused",  [FAIL_LIMIT] = "limit",
-        [FAIL_TIMEOUT] = "timeout",   [FAIL_CLOSED] = "closed",
-    };
-
-    return names[kind];
-}

@@ -60,7 +60,4 @@ static inline bool failed(const struct failure *why)
     return why->kind != FAIL_NONE;
 }
 
-/* "tls", "timeout" ...: the word for logs. */
-const char *fail_name(enum fail kind);
-
 #endif

@@ -2,14 +2,13 @@
 #include "conf/ident_map.h"
 
 #include "base/buf.h"
-#include "conf/file.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LARGEST_FILE  ((size_t)1 << 20)
+#define LONGEST_LINE  ((size_t)1 << 20)
 #define LONGEST_TOKEN 1024u
 #define MOST_TOKENS   3u
 /* A name of a certificate has some hundred bytes; what needs more steps is an attack. */
@@ -271,7 +270,7 @@ struct ident_map *ident_map_parse(struct bytes text, const char *file, const cha
 {
     struct failure    unseen = { 0 };
     struct reading    r = { .file_rest = text,
-                            .line = BUF_LIMIT(LARGEST_FILE),
+                            .line = BUF_LIMIT(LONGEST_LINE),
                             .file = file,
                             .number = 1,
                             .why = why != NULL ? why : &unseen };
@@ -291,19 +290,6 @@ struct ident_map *ident_map_parse(struct bytes text, const char *file, const cha
         return map;
     ident_map_free(map);
     return NULL;
-}
-
-struct ident_map *ident_map_load(const char *file, const char *name, struct failure *why)
-{
-    struct buf        text = BUF_LIMIT(LARGEST_FILE);
-    struct ident_map *map = NULL;
-
-    if (conf_file_read(file, &text, why) == FAIL_NONE)
-        map = ident_map_parse(buf_bytes(&text), file, name, why);
-    else
-        fail_context(why, "%s", file);
-    buf_fini(&text);
-    return map;
 }
 
 void ident_map_free(struct ident_map *map)

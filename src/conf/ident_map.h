@@ -26,12 +26,9 @@
 struct ident_map;
 
 /*
- * Reads the whole file, of which every line must be good, and keeps the lines of map `name`.
- * NULL on failure: `why` has the file and the line.  A map without lines is one.
+ * Reads the text of `file`, of which every line must be good, and keeps the lines of map
+ * `name`. NULL on failure: `why` has the file and the line.  A map without lines is one.
  */
-struct ident_map *ident_map_load(const char *file, const char *name, struct failure *why);
-
-/* The same of a text; `file` is for failures. */
 struct ident_map *ident_map_parse(struct bytes text, const char *file, const char *name,
                                   struct failure *why);
 void              ident_map_free(struct ident_map *map); /* NULL is fine */

@@ -2,12 +2,7 @@
 #include "conf/ident_map.h"
 
 #include "harness/alloc.h"
-#include "harness/certs.h"
 #include "harness/check.h"
-
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static struct ident_map *parse(const char *text)
 {
@@ -160,41 +155,6 @@ static void an_expression_that_takes_for_ever_is_stopped(void **state)
     ident_map_free(map);
 }
 
-static void a_file_is_loaded_and_named_in_failures(void **state)
-{
-    char             *dir = certs_dir_new();
-    char             *file = certs_write_text(dir, "ident", "m a b\n", 6);
-    struct failure    why = { 0 };
-    struct ident_map *map = ident_map_load(file, "m", &why);
-
-    assert_int_equal(ident_map_count(map), 1);
-    ident_map_free(map);
-    assert_null(ident_map_load("/nonexistent", "m", &why));
-    assert_int_equal(why.kind, FAIL_IO);
-    assert_non_null(strstr(why.text, "/nonexistent"));
-    ident_map_free(NULL);
-    free(file);
-    certs_dir_free(dir);
-}
-
-static void a_fifo_is_refused_at_once(void **state)
-{
-    char          *dir = certs_dir_new();
-    char          *file = certs_write_text(dir, "ident", "", 0);
-    struct failure why = { 0 };
-
-    unlink(file);
-    assert_int_equal(mkfifo(file, 0600), 0);
-    alarm(10);
-    assert_null(ident_map_load(file, "m", &why));
-    alarm(0);
-    assert_int_equal(why.kind, FAIL_CONFIG);
-    assert_non_null(strstr(why.text, file));
-    assert_non_null(strstr(why.text, "not a regular file"));
-    free(file);
-    certs_dir_free(dir);
-}
-
 static void parsing_fails_cleanly_when_memory_runs_out(void **state)
 {
     unsigned n;
@@ -227,8 +187,6 @@ int main(void)
         cmocka_unit_test(what_cannot_be_answered_is_refused_with_its_line),
         cmocka_unit_test(every_cut_of_a_file_is_read_or_refused),
         cmocka_unit_test(an_expression_that_takes_for_ever_is_stopped),
-        cmocka_unit_test(a_file_is_loaded_and_named_in_failures),
-        cmocka_unit_test(a_fifo_is_refused_at_once),
         cmocka_unit_test(parsing_fails_cleanly_when_memory_runs_out),
     };
 

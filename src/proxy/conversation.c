@@ -6,15 +6,14 @@
 
 #define TO(state) (1u << CONVERSATION_##state)
 #define ANY_END   (TO(ENDING) | TO(CLOSED))
-#define LIMIT(x)  #x, offsetof(struct limit_settings, x##_us)
-#define NO_LIMIT  NULL, 0
+#define LIMIT(x)  true, offsetof(struct limit_settings, x##_us)
+#define NO_LIMIT  false, 0
 
 static const struct state_rule {
     const char *name; /* as seen in logs */
     unsigned    next; /* states it may move to */
-    const char
-          *limit; /* the setting that bounds the wait, beside login_timeout before RELAYING */
-    size_t limit_at;
+    bool        has_limit;
+    size_t      limit_at; /* what bounds the wait, beside login_timeout before RELAYING */
 } rules[] = {
     [CONVERSATION_ACCEPTED] = { "accepted", TO(OPENING) | ANY_END, LIMIT(first_byte_timeout) },
     [CONVERSATION_OPENING] = { "opening",
@@ -54,11 +53,6 @@ const char *conversation_state_name(enum conversation_state state)
     return rules[state].name;
 }
 
-const char *conversation_state_limit(enum conversation_state state)
-{
-    return rules[state].limit;
-}
-
 /* When the wait in this state is over; 0: never. */
 static uint64_t deadline(const struct conversation *c)
 {
@@ -67,7 +61,7 @@ static uint64_t deadline(const struct conversation *c)
 
     if (c->state == CONVERSATION_ENDING)
         return c->entered_us + LINGER_US;
-    if (rules[c->state].limit == NULL)
+    if (!rules[c->state].has_limit)
         return 0;
     memcpy(&limit, (const char *)limits + rules[c->state].limit_at, sizeof limit);
     at = limit != 0 ? c->entered_us + limit : 0;

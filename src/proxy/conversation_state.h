@@ -200,7 +200,6 @@ void        conversation_move(struct conversation *c, enum conversation_state ne
 void        conversation_enter(struct conversation *c, enum conversation_state first); /* new */
 void        conversation_timed_out(struct loop_timer *timer); /* a conversation's */
 const char *conversation_state_name(enum conversation_state state);
-const char *conversation_state_limit(enum conversation_state state); /* a setting, or NULL */
 
 /* Whether login_timeout, which includes the other limits of a login, has run out. */
 bool conversation_login_is_over(const struct conversation *c);

@@ -435,12 +435,6 @@ struct chain *tls_engine_take_chain(struct tls_engine *engine)
     return chain;
 }
 
-bool tls_engine_peer_has_common_name(const struct tls_engine *engine, const char *name)
-{
-    return engine->facts.peer_verified && engine->peer != NULL &&
-           certificate_has_common_name(engine->peer, name);
-}
-
 enum fail tls_engine_peer_names(const struct tls_engine   *engine,
                                 enum certificate_name_kind kind, struct certificate_names *out,
                                 struct failure *why)

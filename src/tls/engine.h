@@ -147,9 +147,6 @@ const char *tls_alert_name(int alert);
  * anything else is no TLS. */
 int tls_engine_first_byte(const struct tls_engine *engine);
 
-/* The name in the peer's certificate is exactly `name`?  False without a certificate. */
-bool tls_engine_peer_has_common_name(const struct tls_engine *engine, const char *name);
-
 /*
  * The names of one kind in the peer's certificate (x509/certificate.h); none without a verified
  * certificate.  End with certificate_names_fini.

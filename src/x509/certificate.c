@@ -258,21 +258,3 @@ bool certificate_has_common_name(X509 *certificate, const char *name)
     return bytes_equal(bytes_of(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text)),
                        bytes_of_string(name));
 }
-
-char *certificate_common_name(X509 *certificate)
-{
-    const X509_NAME *subject = X509_get_subject_name(certificate);
-    int              at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-    unsigned char   *utf8 = NULL;
-    int              len;
-    char            *text;
-
-    if (at < 0)
-        return certificate_copy_text("");
-    len =
-        ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-    text = escaped_copy(bytes_of(utf8, len > 0 ? (size_t)len : 0));
-    OPENSSL_free(utf8);
-    ERR_clear_error();
-    return text;
-}

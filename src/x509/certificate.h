@@ -73,9 +73,6 @@ bool certificate_names_have(const struct certificate_names *names, const char *n
  */
 bool certificate_has_common_name(struct x509_st *certificate, const char *name);
 
-/* The common name, escaped, for messages; "" where there is none.  The caller frees it. */
-char *certificate_common_name(struct x509_st *certificate);
-
 /* For the files of x509/: copies that the caller frees, NULL when out of memory; a date that
  * cannot be read is 1970. */
 char   *certificate_copy_text(const char *text);

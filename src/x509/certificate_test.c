@@ -163,23 +163,6 @@ static void a_login_name_needs_exactly_one_common_name_without_a_nul(void **stat
     cert_free(&nul);
 }
 
-static void the_common_name_for_messages_is_escaped(void **state)
-{
-    struct cert none = cert_make(&(struct cert_spec){ .common_name = NULL }, NULL);
-    struct cert odd = cert_make(&(struct cert_spec){ .common_name = "x" }, NULL);
-    char       *text;
-
-    cert_set_raw_common_name(&odd, "a\0b", 3, NULL);
-    text = certificate_common_name(odd.x509);
-    assert_string_equal(text, "a\\x00b");
-    free(text);
-    text = certificate_common_name(none.x509);
-    assert_string_equal(text, "");
-    free(text);
-    cert_free(&none);
-    cert_free(&odd);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,7 +174,6 @@ int main(void)
         cmocka_unit_test(dates_are_written_in_utc),
         cmocka_unit_test(a_login_name_is_compared_byte_for_byte),
         cmocka_unit_test(a_login_name_needs_exactly_one_common_name_without_a_nul),
-        cmocka_unit_test(the_common_name_for_messages_is_escaped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

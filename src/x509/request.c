@@ -104,11 +104,6 @@ EVP_PKEY *request_key(const X509_REQ *request)
     return X509_REQ_get0_pubkey((X509_REQ *)(uintptr_t)request);
 }
 
-X509_NAME *request_subject(const X509_REQ *request)
-{
-    return X509_REQ_get_subject_name(request);
-}
-
 X509_NAME *request_subject_copy(const X509_REQ *request, struct failure *why)
 {
     X509_NAME *copy = X509_NAME_dup(X509_REQ_get_subject_name(request));

@@ -26,8 +26,7 @@ struct X509_req_st *request_read(struct bytes text, const char *file, struct fai
 struct X509_req_st *request_load(const char *file, struct failure *why);
 void                request_free(struct X509_req_st *request); /* NULL is fine */
 
-struct evp_pkey_st  *request_key(const struct X509_req_st *request);     /* borrowed */
-struct X509_name_st *request_subject(const struct X509_req_st *request); /* borrowed */
+struct evp_pkey_st *request_key(const struct X509_req_st *request); /* borrowed */
 
 /* A copy that is the caller's; NULL on failure. */
 struct X509_name_st *request_subject_copy(const struct X509_req_st *request,

@@ -61,10 +61,6 @@ class FakeBackend:
             assert self.changed.wait_for(lambda: len(self.seen) >= count, timeout), self.seen
             return list(self.seen)
 
-    def wait_accepted(self, count=1, timeout=10):
-        with self.changed:
-            assert self.changed.wait_for(lambda: self.accepted >= count, timeout), self.accepted
-
     def stop(self):
         if self.listener.fileno() >= 0:
             self.listener.shutdown(socket.SHUT_RDWR)    # wakes the thread in accept

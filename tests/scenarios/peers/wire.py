@@ -71,7 +71,6 @@ def authentication(kind, more=b""):
 
 AUTHENTICATION_OK = authentication(0)
 READY = message("Z", b"I")
-READY_IN_TRANSACTION = message("Z", b"T")
 
 
 def backend_key(pid=4711, key=b"\1\2\3\4"):
