@@ -76,7 +76,7 @@ struct rig {
     unsigned                  turns;
 };
 
-/* Turns the loop until `condition`; the test fails after ten seconds. */
+/* Turns the loop until `condition`; the test fails after half a minute. */
 #define until(rig, condition)                                                                  \
     do {                                                                                       \
         while (!(condition)) {                                                                 \
