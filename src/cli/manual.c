@@ -102,7 +102,7 @@ static void put_signals(struct buf *out)
         "with "
         "certificates and keys that change are loaded without it: see cert_refresh_interval.");
     put_term(out, "SIGTERM, SIGINT",
-             "No more connections are accepted, and sessions are ended between messages; after "
+             "New connections are refused, and sessions are ended between messages; after "
              "drain_timeout the rest is closed. A second one ends all at once.");
 }
 

@@ -200,6 +200,15 @@ static void on_reload_signal(struct signals *signals)
         server_reload(server);
 }
 
+/* Whoever comes now is refused and may go elsewhere: nobody waits in a queue for the end. */
+static void stop_listening(struct server *server)
+{
+    for (unsigned i = 0; i < server->worker_count; i++)
+        station_stop_listening(&server->posts[i].station);
+    listening_close(server->listening);
+    server->listening = NULL;
+}
+
 /* The first one drains, the second one ends. */
 static void on_stop_signal(struct signals *signals)
 {
@@ -209,6 +218,8 @@ static void on_stop_signal(struct signals *signals)
         return;
     server_log_simple(server, EVENT_DRAIN, "how",
                       server->stop_requests == 1 ? "between messages" : "at once");
+    if (server->stop_requests == 1)
+        stop_listening(server);
     for (unsigned i = 0; i < server->worker_count; i++) {
         struct station *station = &server->posts[i].station;
 

@@ -160,13 +160,18 @@ static void adopt_prepared(struct station *station)
     station->prepared = NULL;
 }
 
+static void stop_listening(const struct station *station)
+{
+    for (struct route_worker *rw = station->routes; rw != NULL; rw = rw->next)
+        route_worker_stop_listening(rw);
+}
+
 static void run_commit(struct loop_task *task)
 {
     struct order   *order = container_of(task, struct order, task);
     struct station *station = order->station;
 
-    for (struct route_worker *rw = station->routes; rw != NULL; rw = rw->next)
-        route_worker_stop_listening(rw);
+    stop_listening(station);
     order->result = start_listening(station, order->listening, order->why);
     dismiss(station->routes, order->next);
     adopt_prepared(station);
@@ -181,6 +186,18 @@ enum fail station_commit(struct station *station, const struct generation *gener
 }
 
 /* ---- the end ---- */
+
+static void run_stop_listening(struct loop_task *task)
+{
+    stop_listening(container_of(task, struct order, task)->station);
+}
+
+void station_stop_listening(struct station *station)
+{
+    struct order order = { 0 };
+
+    (void)carry_out(station, &order, run_stop_listening);
+}
 
 static void run_drain(struct loop_task *task)
 {

@@ -39,6 +39,9 @@ void      station_forget_prepared(struct station *station);
 enum fail station_commit(struct station *station, const struct generation *generation,
                          const struct listening *listening, struct failure *why) WARN_UNUSED;
 
+/* Accepts nothing more; what it listened on may be closed then. */
+void station_stop_listening(struct station *station);
+
 /* These two do not wait: `emptied` tells. */
 void station_drain(struct station *station);
 void station_stop(struct station *station);

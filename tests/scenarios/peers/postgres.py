@@ -175,6 +175,15 @@ class Postgres:
         return psycopg.connect(host=self.folder, port=self.port, user="postgres", autocommit=True,
                                **more)
 
+    def wait_asleep(self, column, value):
+        """Until the session with that in pg_stat_activity runs a pg_sleep()."""
+        asked = f"select wait_event from pg_stat_activity where {column} = %s"
+        until = time.monotonic() + 30
+        with self.connect(dbname="postgres") as session:
+            while session.execute(asked, [value]).fetchone() != ("PgSleep",):
+                assert time.monotonic() < until, f"{column} {value} does not sleep"
+                time.sleep(0.02)
+
     def direct(self, **more):
         """Parameters of libpq for TCP without the proxy."""
         return {"host": "localhost", "hostaddr": "127.0.0.1", "port": self.port,

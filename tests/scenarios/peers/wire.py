@@ -77,6 +77,11 @@ def backend_key(pid=4711, key=b"\1\2\3\4"):
     return message("K", struct.pack("!I", pid) + key)
 
 
+def pid_of(key):
+    """The process id in the body of a BackendKeyData."""
+    return struct.unpack("!I", key[:4])[0]
+
+
 def parameter(name, value):
     return message("S", name.encode() + b"\0" + value.encode() + b"\0")
 
