@@ -18,7 +18,7 @@ from peers.certs import Certs                                           # noqa: 
 from peers.odd_certs import OddCerts                                    # noqa: E402
 from peers.proxy import Proxy, program                           # noqa: E402
 
-SHORT_LIMIT_S, LONG_LIMIT_S = 90, 600
+SHORT_LIMIT_S, LONG_LIMIT_S = 180, 900
 
 
 def pytest_configure(config):

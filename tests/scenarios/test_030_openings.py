@@ -21,6 +21,12 @@ def secret(fake):
 
 @pytest.fixture
 def tls_only(start, listener, secret):
+    return start(route({"address": secret.address}, listener("require")))
+
+
+@pytest.fixture
+def impatient(start, listener, secret):
+    """The same for what may be half of a handshake."""
     return start(route({"address": secret.address}, listener("require"),
                        {"handshake_timeout": "1s"}))
 
@@ -106,9 +112,9 @@ def test_a_client_hello_pipelined_behind_ssl_request_is_served(to_postgres, cert
                                       wire.startup() + wire.query("drop table t"),
                                       wire.cancel(1, b"\0" * 4), wire.SSL_REQUEST])
 @pytest.mark.parametrize("together", [True, False])
-def test_plaintext_behind_ssl_request_never_reaches_the_server(tls_only, secret, injected,
+def test_plaintext_behind_ssl_request_never_reaches_the_server(impatient, secret, injected,
                                                                together):
-    with connect(tls_only.port) as client:
+    with connect(impatient.port) as client:
         if together:
             client.send(wire.SSL_REQUEST + injected)
             assert client.read(1) == b"S"
@@ -120,7 +126,7 @@ def test_plaintext_behind_ssl_request_never_reaches_the_server(tls_only, secret,
         except ConnectionResetError:
             left = b""
     assert b"E" not in left[:1], "an ErrorResponse in the clear behind S"
-    assert tls_only.wait_event("tls.handshake.failed")["leg"] == "client"
+    assert impatient.wait_event("tls.handshake.failed")["leg"] == "client"
     assert secret.accepted == 0
 
 

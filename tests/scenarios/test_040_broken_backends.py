@@ -238,7 +238,7 @@ def test_a_session_that_breaks_does_not_touch_the_others(start, postgres_clear, 
 def test_a_blackhole_does_not_hold_up_other_routes(start, postgres_clear):
     hole = Blackhole()
     try:
-        dead = route({"address": hole.address}, limits={"connect_timeout": "5s"}, name="dead")
+        dead = route({"address": hole.address}, limits={"connect_timeout": "60s"}, name="dead")
         one = start(route({"address": postgres_clear.address}), dead, workers=1)
         port = int(dead["listener"]["bind_address"].rpartition(":")[2])
         waiting = [connect(port) for _ in range(5)]
@@ -247,7 +247,7 @@ def test_a_blackhole_does_not_hold_up_other_routes(start, postgres_clear):
         started = time.monotonic()
         with connect(one.port) as good:
             assert good.login()[-1].type == "Z"
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 8
         for client in waiting:
             client.close()
     finally:

@@ -154,7 +154,7 @@ def test_verify_modes_demand_a_certificate_for_a_cancel_too(start, fake, listene
     assert server.accepted == 0
 
 
-def sleeping(session):
+def sleeping(session, server):
     """A thread in which the session sleeps for a minute; the error it ends with."""
     errors = []
 
@@ -166,7 +166,7 @@ def sleeping(session):
 
     thread = threading.Thread(target=run)
     thread.start()
-    time.sleep(0.3)
+    server.wait_asleep("pid", session.info.backend_pid)
     return thread, errors
 
 
@@ -177,7 +177,7 @@ def test_psycopg_cancels_a_running_query(start, listener, postgres, certs, verif
     one = start(route(verified(postgres.address), listener("require" if tls else "disable")))
     words = client_cert(certs, None) if tls else {"sslmode": "disable"}
     with libpq_connect(one.port, **words) as session:
-        thread, errors = sleeping(session)
+        thread, errors = sleeping(session, postgres)
         session.cancel()
         thread.join(20)
         assert [type(one) for one in errors] == [psycopg.errors.QueryCanceled]
@@ -203,7 +203,7 @@ def test_a_cancel_goes_the_way_that_its_session_went(start, fake, postgres, mode
     server = fake(wire_tap(postgres.port))
     one = start(route({"address": server.address, "sslmode": mode}))
     with libpq_connect(one.port, dbname=database, sslmode="disable") as session:
-        thread, errors = sleeping(session)
+        thread, errors = sleeping(session, postgres)
         session.cancel()
         thread.join(20)
         assert [type(one) for one in errors] == [psycopg.errors.QueryCanceled]
@@ -216,7 +216,7 @@ def test_without_tls_at_the_server_a_cancel_goes_in_the_clear(start, fake, postg
     server = fake(wire_tap(postgres_clear.port))
     one = start(route({"address": server.address, "sslmode": mode}))
     with libpq_connect(one.port, sslmode="disable") as session:
-        thread, errors = sleeping(session)
+        thread, errors = sleeping(session, postgres_clear)
         session.cancel()
         thread.join(20)
         assert [type(one) for one in errors] == [psycopg.errors.QueryCanceled]
@@ -229,7 +229,7 @@ def test_a_cancel_inside_tls_cancels_a_running_query(start, listener, postgres, 
     with connect_tls(one.port, context) as session, connect_tls(one.port, context) as second:
         key = next(m.body for m in session.login() if m.type == "K")
         session.send(wire.query("select pg_sleep(60)"))
-        time.sleep(0.3)
+        postgres.wait_asleep("pid", wire.pid_of(key))
         second.send(wire.packet(wire.CANCEL_CODE.to_bytes(4, "big") + key))
         assert second.rest() == b""
         found = session.messages_until("Z")
@@ -249,12 +249,12 @@ def test_a_wrong_key_cancels_nothing(start, postgres):
 
 def test_control_c_in_psql(start, listener, postgres, certs, verified):
     one = start(route(verified(postgres.address), listener("require")))
-    words = psycopg.conninfo.make_conninfo("", **conninfo(one.port, **client_cert(certs, None)))
+    words = psycopg.conninfo.make_conninfo("", **conninfo(
+        one.port, application_name="interrupted", **client_cert(certs, None)))
     process = subprocess.Popen(["psql", "-XAtq", "-d", words, "-c", "select pg_sleep(60)"],
                                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                preexec_fn=os.setsid)
-    one.wait_event("auth.ok")
-    time.sleep(0.5)
+    postgres.wait_asleep("application_name", "interrupted")
     process.send_signal(signal.SIGINT)
     _, text = process.communicate(timeout=20)
     assert "canceling statement due to user request" in text

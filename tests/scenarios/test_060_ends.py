@@ -259,7 +259,7 @@ def test_a_client_that_resets_ends_the_server_s_leg(leg):
 
     client, server, proxy = leg(script)
     client.reset()
-    assert server.wait(timeout=5) == ["ended"]
+    assert server.wait() == ["ended"]
     assert proxy.end()
 
 

@@ -16,6 +16,7 @@ EARLY, LATE = 0.3, 8
 
 @contextlib.contextmanager
 def ends_in_time():
+    """Begun before the limit can run: whatever holds this process up is in it."""
     started = time.monotonic()
     yield
     took = time.monotonic() - started
@@ -43,7 +44,7 @@ def reason(one):
 @pytest.mark.parametrize("mode", ["disable", "require"])
 def test_a_silent_client_is_closed_by_first_byte_timeout(proxy, mode):
     one = proxy(mode, first_byte_timeout="500ms")
-    with connect(one.port) as client, ends_in_time():
+    with ends_in_time(), connect(one.port) as client:
         assert until_end(client) == b""
 
 
@@ -51,7 +52,7 @@ def test_a_silent_client_is_closed_by_first_byte_timeout(proxy, mode):
 def test_login_timeout_ends_what_is_shorter_by_default(proxy, sent):
     """And is named for it: first_byte_timeout and handshake_timeout are 10 s."""
     one = proxy("require", login_timeout="500ms")
-    with connect(one.port) as client, ends_in_time():
+    with ends_in_time(), connect(one.port) as client:
         client.send(sent)
         until_end(client)
     assert one.end()["reason"] == "login_timeout"
@@ -63,7 +64,7 @@ def test_login_timeout_ends_what_is_shorter_by_default(proxy, sent):
 def test_half_a_first_packet_does_not_hold_a_place(proxy, first):
     one = proxy("require", first_byte_timeout="500ms", handshake_timeout="500ms",
                 login_timeout="500ms")
-    with connect(one.port) as client, ends_in_time():
+    with ends_in_time(), connect(one.port) as client:
         client.send(first)
         until_end(client)
     assert "timeout" in reason(one)
@@ -71,22 +72,20 @@ def test_half_a_first_packet_does_not_hold_a_place(proxy, first):
 
 def test_silence_behind_s_is_closed_by_handshake_timeout(proxy):
     one = proxy("require", handshake_timeout="500ms")
-    with connect(one.port) as client:
+    with ends_in_time(), connect(one.port) as client:
         assert client.ask_for_tls() == b"S"
-        with ends_in_time():
-            until_end(client)
+        until_end(client)
     assert "handshake_timeout" in reason(one) or "handshake" in reason(one)
 
 
 def test_half_a_client_hello_is_closed_by_handshake_timeout(proxy, certs):
     one = proxy("require", handshake_timeout="500ms")
-    with connect(one.port) as client:
+    with ends_in_time(), connect(one.port) as client:
         client.ask_for_tls()
         client.begin_tls(certs.client(), server_hostname="localhost")
         client.sock.sendall(client.first_flight()[:40])
-        with ends_in_time():
-            while client.sock.recv(1000):
-                pass
+        while client.sock.recv(1000):
+            pass
 
 
 def test_a_slow_loris_does_not_renew_its_time(proxy, certs):
@@ -127,7 +126,7 @@ def test_no_startup_packet_is_closed_by_login_timeout(proxy, certs, mode):
 
 def test_no_password_is_closed_by_login_timeout(proxy):
     one = proxy(login_timeout="700ms")
-    with connect(one.port) as client, ends_in_time():
+    with ends_in_time(), connect(one.port) as client:
         client.send(wire.startup(user="scram"))
         until_end(client)
     assert "login" in reason(one)
@@ -135,11 +134,11 @@ def test_no_password_is_closed_by_login_timeout(proxy):
 
 def test_login_timeout_is_over_once_the_session_is_ready(proxy, certs):
     """No deadline of the login may end a session later."""
-    one = proxy("require", login_timeout="700ms", first_byte_timeout="700ms",
-                handshake_timeout="700ms", connect_timeout="700ms")
+    one = proxy("require", login_timeout="2s", first_byte_timeout="2s",
+                handshake_timeout="2s", connect_timeout="2s")
     with connect_tls(one.port, certs.client()) as client:
         client.login()
-        time.sleep(1.5)
+        time.sleep(2.5)
         assert client.query("select 1")[-1].type == "Z"
 
 
@@ -147,20 +146,19 @@ def test_login_timeout_is_over_once_the_session_is_ready(proxy, certs):
 def test_an_idle_session_is_ended_with_57p05(proxy, certs, mode):
     one = proxy(mode, idle_timeout="700ms")
     client = connect_tls(one.port, certs.client()) if mode == "require" else connect(one.port)
-    with client:
+    with client, ends_in_time():
         client.login()
-        with ends_in_time():
-            found = wire.messages_of(client.rest())[0]
+        found = wire.messages_of(client.rest())[0]
     assert [m.code for m in found if m.type == "E"] == ["57P05"]
     assert "idle" in reason(one)
 
 
 def test_a_busy_session_is_not_idle(proxy):
-    one = proxy(idle_timeout="600ms")
+    one = proxy(idle_timeout="2s")
     with connect(one.port) as client:
         client.login()
-        for _ in range(8):
-            time.sleep(0.2)
+        for _ in range(5):
+            time.sleep(0.6)
             assert client.query("select 1")[-1].type == "Z"
 
 
@@ -181,10 +179,10 @@ def test_a_half_sent_message_is_not_followed_by_an_error(start, fake):
 
 
 def test_a_session_whose_query_runs_is_not_idle(proxy):
-    one = proxy(idle_timeout="500ms")
+    one = proxy(idle_timeout="1s")
     with connect(one.port) as client:
         client.login()
-        assert client.query("select pg_sleep(1.5)")[-1].type == "Z"
+        assert client.query("select pg_sleep(2.5)")[-1].type == "Z"
 
 
 def test_idle_timeout_zero_means_never(proxy):

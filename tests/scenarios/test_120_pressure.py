@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: PostgreSQL
 """Slow readers hold up their own stream, not the memory of the proxy nor the others."""
+import threading
 import time
 
 import pytest
@@ -27,14 +28,26 @@ def pour(stream, tell):
     return sent
 
 
+def pour_and_end(stream, tell):
+    pour(stream, tell)
+
+
+def take_nothing(_stream, tell):
+    """Takes nothing, and stays to the end of the scenario."""
+    tell("here")
+
+
 @pytest.fixture(params=["clear", "tls"])
 def pair(request, start, listener, certs, fake, verified):
-    tls = request.param == "tls"
+    tls, over = request.param == "tls", threading.Event()
+    request.addfinalizer(over.set)
 
     def one(script):
         def whole(stream, tell):
             accept_login(stream, certs.server() if tls else None)
             script(stream, tell)
+            if script is not pour_and_end:
+                over.wait(60)           # a server that ends says something of its own
 
         server = fake(whole)
         backend = verified(server.address) if tls else {"address": server.address}
@@ -60,7 +73,7 @@ def test_a_client_that_does_not_read_stops_the_server(pair):
     client, server, proxy = pair(script)
     before = proxy.resident_kib()
     client.send(wire.query("select"))
-    sent = server.wait(timeout=30)[0]
+    sent = server.wait(timeout=60)[0]
     assert sent < 300 * 1024 * 1024, "the server was never stopped"
     assert_bounded(proxy, before)
 
@@ -85,33 +98,26 @@ def test_a_client_that_reads_again_gets_everything(pair):
 
 
 def test_a_server_that_does_not_read_stops_the_client(pair):
-    def script(stream, tell):
-        time.sleep(4)
-        tell("slept")
-
-    client, server, proxy = pair(script)
+    client, _, proxy = pair(take_nothing)
     before = proxy.resident_kib()
     sent = 0
     client.sock.settimeout(1.5)
-    with pytest.raises((TimeoutError, ConnectionError)):
+    with pytest.raises(TimeoutError):
         while sent < 400 * 1024 * 1024:
             client.send(CHUNK)
             sent += len(CHUNK)
     assert sent < 300 * 1024 * 1024
     assert_bounded(proxy, before)
-    server.wait()
 
 
 def test_a_waiting_stream_costs_no_cpu(pair):
     def script(stream, tell):
         stream.message()
         pour(stream, tell)
-        stream.sock.settimeout(30)
-        time.sleep(3)
 
     client, server, proxy = pair(script)
     client.send(wire.query("select"))
-    server.wait(timeout=30)
+    server.wait(timeout=60)
     before = proxy.cpu_seconds()
     time.sleep(1.5)
     assert proxy.cpu_seconds() - before < 0.3
@@ -120,15 +126,8 @@ def test_a_waiting_stream_costs_no_cpu(pair):
 @pytest.mark.parametrize("who", ["client", "server"])
 def test_a_peer_that_hung_up_while_the_other_is_stuck_costs_no_cpu(pair, who):
     """Neither EPOLLHUP nor half-closes may make the loop spin."""
-    def script(stream, tell):
-        if who == "server":
-            pour(stream, tell)
-            return
-        tell("ready")
-        time.sleep(4)
-
-    client, server, proxy = pair(script)
-    server.wait(timeout=30)
+    client, server, proxy = pair(pour_and_end if who == "server" else take_nothing)
+    server.wait(timeout=60)
     if who == "client":
         client.sock.settimeout(1)
         try:
@@ -147,9 +146,9 @@ def test_others_go_on_beside_a_stuck_stream(start, postgres_clear, fake):
         accept_login(stream)
         stream.message()
         pour(stream, tell)
-        time.sleep(2)
+        over.wait(60)
 
-    server = fake(script)
+    over, server = threading.Event(), fake(script)
     stuck = route({"address": server.address}, name="stuck")
     one = start(route({"address": postgres_clear.address}), stuck, workers=1)
     port = int(stuck["listener"]["bind_address"].rpartition(":")[2])
@@ -162,7 +161,8 @@ def test_others_go_on_beside_a_stuck_stream(start, postgres_clear, fake):
             started = time.monotonic()
             assert good.query("select 1")[-1].type == "Z"
             slowest = max(slowest, time.monotonic() - started)
-    assert slowest < 1.5
+    over.set()
+    assert slowest < 5                  # behind the stuck one it would be the rest of the minute
 
 
 def test_an_idle_proxy_sleeps(start, listener, postgres_clear, certs):

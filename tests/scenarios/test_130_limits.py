@@ -2,7 +2,6 @@
 """Limits on connections, and what is left when connections are gone."""
 import resource
 import subprocess
-import time
 
 import pytest
 
@@ -28,8 +27,7 @@ def test_one_client_too_many_gets_53300(start, listener, postgres_clear, certs, 
         assert last.type == "E" and last.code == "53300", last
     assert one.wait_event("limit.reached")
     clients.pop().close()
-    one.end()
-    time.sleep(0.2)
+    one.wait_count("connection.end", 2)
     with open_one() as again:
         assert again.login()[-1].type == "Z"
     for client in clients:
@@ -51,22 +49,10 @@ def test_a_cancel_is_let_in_although_the_limit_is_reached(start, postgres_clear)
     with connect(one.port) as session, connect(one.port) as second:
         key = next(m.body for m in session.login() if m.type == "K")
         session.send(wire.query("select pg_sleep(30)"))
-        time.sleep(0.3)
+        postgres_clear.wait_asleep("pid", wire.pid_of(key))
         second.send(wire.packet(wire.CANCEL_CODE.to_bytes(4, "big") + key))
         assert second.rest() == b""
         assert "57014" in [m.code for m in session.messages_until("Z")]
-
-
-def settled_descriptors(proxy):
-    """The count once it does not change any more."""
-    last = -1
-    for _ in range(50):
-        now = proxy.descriptors()
-        if now == last:
-            return now
-        last = now
-        time.sleep(0.1)
-    return last
 
 
 @pytest.mark.parametrize("how", ["terminate", "close", "reset", "no login", "refused"])
@@ -75,7 +61,7 @@ def test_no_descriptor_is_left_behind(start, listener, postgres_clear, certs, ho
     with connect_tls(one.port, certs.client()) as first:
         first.login()
     one.end()
-    before = settled_descriptors(one)
+    before = one.descriptors_at_rest()
     clients = []
     for _ in range(100):
         if how == "refused":
@@ -93,11 +79,7 @@ def test_no_descriptor_is_left_behind(start, listener, postgres_clear, certs, ho
             client.reset()
         client.close()
     one.wait_count("connection.end", 101)
-    for _ in range(50):
-        if one.descriptors() <= before:
-            break
-        time.sleep(0.1)
-    assert one.descriptors() <= before
+    assert one.comes_down_to(before), (one.descriptors(), before)
 
 
 def test_failed_backends_leave_no_descriptor_behind(start, fake):
@@ -111,10 +93,9 @@ def test_failed_backends_leave_no_descriptor_behind(start, fake):
                 client.send(wire.startup())
                 client.rest()
         one.wait_count("connection.end", 40 * (round_of + 1))
-        time.sleep(0.2)
         if round_of == 0:
-            before = settled_descriptors(one)
-    assert settled_descriptors(one) <= before
+            before = one.descriptors_at_rest()
+    assert one.comes_down_to(before), (one.descriptors(), before)
 
 
 @pytest.mark.skipif(sanitized(), reason="a sanitizer keeps freed memory for a while")
@@ -122,13 +103,13 @@ def test_memory_of_closed_connections_is_used_again(start, listener, postgres_cl
     one = start(route({"address": postgres_clear.address}, listener("require")))
 
     def rounds(count):
+        ended = len(one.find("connection.end"))
         for _ in range(count):
             clients = [connect_tls(one.port, certs.client()) for _ in range(50)]
             for client in clients:
                 client.login()
                 client.close()
-        one.wait_event("connection.end")
-        time.sleep(0.3)
+        one.wait_count("connection.end", ended + 50 * count)
         return one.resident_kib()
 
     rounds(2)

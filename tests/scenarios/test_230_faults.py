@@ -54,10 +54,13 @@ class Load:
         for thread in self.threads:
             thread.start()
 
+    def has_worked(self):
+        return self.sessions > 5 and self.answers > 5
+
     def stop(self):
         self.stopped.set()
         for thread in self.threads:
-            thread.join(60)
+            thread.join(80)
         assert not any(thread.is_alive() for thread in self.threads), "a client hangs"
         assert not self.wrong, self.wrong[0]
 
@@ -79,9 +82,9 @@ class Load:
     def session(self, dice):
         kind, port = dice.choice(list(self.ports.items()))
         if kind == "tls":
-            stream = connect_tls(port, self.certs.client())
+            stream = connect_tls(port, self.certs.client(), timeout=40)
         else:
-            stream = connect(port)
+            stream = connect(port, timeout=40)
         self.here.port = stream.sock.getsockname()[1]
         with stream:
             if stream.login(database="postgres")[-1].type != "Z":
@@ -127,16 +130,6 @@ def faulty(start, folder, listener, certs, verified, postgres, postgres_clear, m
     return one
 
 
-def settled(proxy, count, seconds=15):
-    """Whether the descriptors come down to `count`."""
-    until = time.monotonic() + seconds
-    while proxy.descriptors() > count:
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.1)
-    return True
-
-
 def many(injected, _loop):
     return sum(injected.values()) > 20
 
@@ -153,21 +146,22 @@ def suffer(faulty, seed, rates, seconds, loop, enough):
     dice = random.Random(seed)
     for _ in range(10):
         load.session(dice)              # what is made once is made
-    time.sleep(0.3)
-    before = proxy.descriptors()
+    before = proxy.descriptors_at_rest()
+    load.sessions = load.answers = 0
     load.start()
     for rate in rates:
         faults.set_rate(rate)
         time.sleep(seconds / len(rates))
     until = time.monotonic() + 30       # a busy machine does little in `seconds`
-    while not enough(faults.injected, loop) and time.monotonic() < until:
+    while not (enough(faults.injected, loop) and load.has_worked()) and time.monotonic() < until:
         time.sleep(0.1)
     load.stop()
     faults.set_rate(0)
     where = f"seed {seed}: {faults.injected}"
     assert proxy.is_running(), where
-    assert load.sessions > 5 and load.answers > 5, where
-    assert settled(proxy, before), f"{proxy.descriptors()} descriptors, {before} before; {where}"
+    assert load.has_worked(), where
+    assert proxy.comes_down_to(before), \
+        f"{proxy.descriptors()} descriptors, {before} before; {where}"
     good = load.answers
     load.sessions = 0
     for _ in range(20):
@@ -203,8 +197,20 @@ def test_it_drains_and_reloads_under_faults(faulty, seed):
         proxy.signal(signal.SIGHUP)
     time.sleep(0.3)
     proxy.signal(signal.SIGTERM)
-    assert proxy.wait_exit(20) == 0, f"seed {seed}"
+    assert proxy.wait_exit() == 0, f"seed {seed}"
     load.stop()
+
+
+def wait_for_handlers(process):
+    """Until SIGTERM does not simply end it (proc_pid_status(5)), or it has ended."""
+    until = time.monotonic() + 30
+    while process.poll() is None:
+        with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+            masks = {row.partition(":")[0]: row.split()[1] for row in status if row.startswith("Sig")}
+        if (int(masks["SigBlk"], 16) | int(masks["SigCgt"], 16)) >> (signal.SIGTERM - 1) & 1:
+            break
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("seed", some_long(40))
@@ -217,6 +223,7 @@ def test_a_start_under_faults_succeeds_or_says_why_not(folder, seed):
     proxy = subprocess.Popen([program(), "proxy", "-c", config], env={**os.environ, **faults.env},
                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                              stderr=subprocess.PIPE, text=True)
+    wait_for_handlers(proxy)
     time.sleep(0.5)
     proxy.send_signal(signal.SIGTERM)
     try:

@@ -210,7 +210,7 @@ def test_libpq_cancels_through_a_port_with_hosts(start, postgres, postgres_clear
              {"names": [B], **cert, "backend": {"address": postgres_clear.address}}]
     one = start(route(None, PORT, hosts=hosts), workers=2)
     with libpq_connect(one.port, host=A, **client_cert(certs, None)) as client:
-        thread, errors = sleeping(client)
+        thread, errors = sleeping(client, postgres)
         client.cancel()
         thread.join(20)
         assert [type(error) for error in errors] == [psycopg.errors.QueryCanceled]

@@ -3,6 +3,7 @@
 
 What counts is the serial that a client is shown, before and after.
 """
+import contextlib
 import os
 import pwd
 import shutil
@@ -61,26 +62,34 @@ def test_a_renewed_certificate_is_served_and_sessions_live_on(proxy, files, cert
     assert not proxy.find("reload.failed")
 
 
+@contextlib.contextmanager
+def half_a_set(proxy):
+    """What is half changed is not told as long as the program is patient, which is 3 s."""
+    begun = time.monotonic()
+    yield
+    assert not proxy.find("reload.failed") or time.monotonic() - begun > 2.5
+
+
 def test_files_written_in_place_are_served(proxy, files):
-    for path, source in ((files.cert, files.certs.cert("server-rsa")),
-                         (files.key, files.certs.key("server-rsa"))):
-        with open(path, "wb") as out, open(source, "rb") as data:
-            text = data.read()
-            out.write(text[:100])
-            out.flush()
-            time.sleep(0.3)                     # half a file is there to be looked at
-            out.write(text[100:])
+    with half_a_set(proxy):
+        for path, source in ((files.cert, files.certs.cert("server-rsa")),
+                             (files.key, files.certs.key("server-rsa"))):
+            with open(path, "wb") as out, open(source, "rb") as data:
+                text = data.read()
+                out.write(text[:100])
+                out.flush()
+                time.sleep(0.3)                 # half a file is there to be looked at
+                out.write(text[100:])
     wait_served(proxy.port, files.serial("server-rsa"))
-    assert not proxy.find("reload.failed")
 
 
 def test_a_key_that_comes_later_is_waited_for_and_nothing_is_logged(proxy, files):
-    files.put_cert("server-rsa")
-    time.sleep(1.2)                             # it was looked at more than once
-    assert served(proxy.port) == files.serial("server")
-    files.put_key("server-rsa")
+    with half_a_set(proxy):
+        files.put_cert("server-rsa")
+        time.sleep(1.2)                         # it was looked at more than once
+        assert served(proxy.port) == files.serial("server")
+        files.put_key("server-rsa")
     wait_served(proxy.port, files.serial("server-rsa"))
-    assert not proxy.find("reload.failed")
 
 
 def test_a_key_that_does_not_come_is_told_once_and_the_old_certificate_served(
@@ -140,7 +149,7 @@ def test_a_volume_of_kubernetes_is_followed(start, certs, folder, postgres_clear
         kubernetes(files, name, f"2026_0{number}")
         shutil.rmtree(os.path.join(files.folder, f"..2026_0{number - 1}"))
         wait_served(proxy.port, files.serial(name))
-    assert len(proxy.find("reload.ok")) == 2 and not proxy.find("reload.failed")
+    assert len(proxy.wait_count("reload.ok", 2)) == 2 and not proxy.find("reload.failed")
 
 
 def test_a_replaced_folder_and_a_link_to_a_folder_are_followed(start, certs, folder,
@@ -259,7 +268,7 @@ def test_a_fifo_is_refused_and_nothing_waits_for_its_writer(start, certs, files,
     reason = wait_failed(proxy)["reason"]
     assert "listener.ident_file" in reason and f"{ident}: not a regular file" in reason
     assert comes_in(proxy, certs, "alice")
-    done = run("proxy", "-c", proxy.config, "--check", timeout=10)
+    done = run("proxy", "-c", proxy.config, "--check")
     assert done.returncode == 1, (done.stdout, done.stderr)
     for word in ("listener.ident_file", f"{ident}: not a regular file"):
         assert word in done.stderr, (word, done.stderr)
@@ -270,7 +279,7 @@ def test_a_fifo_is_refused_and_nothing_waits_for_its_writer(start, certs, files,
     assert f"{proxy.config}: cannot be read: not a regular file" in reason
     assert comes_in(proxy, certs, "alice")
     proxy.signal(signal.SIGTERM)
-    assert proxy.wait_exit(10) == 0
+    assert proxy.wait_exit() == 0
 
 
 def test_a_new_authority_is_asked_of_the_server(start, certs, files, fake, postgres):
@@ -418,9 +427,7 @@ def test_no_file_is_looked_at_where_the_interval_is_0(start, files, postgres_cle
     time.sleep(1)
     assert served(proxy.port) == files.serial("server")
     assert not proxy.find("reload.ok")
-    links = [os.readlink(f"/proc/{proxy.process.pid}/fd/{fd}")
-             for fd in os.listdir(f"/proc/{proxy.process.pid}/fd")]
-    assert "anon_inode:inotify" not in links
+    assert "anon_inode:inotify" not in proxy.open_files()
     proxy.signal(signal.SIGHUP)
     wait_served(proxy.port, files.serial("server-rsa"))
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: PostgreSQL
 """What tests/settings.txt wants beside the tests by subject: wrong values, and a few settings
 that have no file of their own."""
-import glob
 import os
 
 import pytest
@@ -65,7 +64,7 @@ def test_a_wrong_value_is_told_with_its_setting(check, setting, value, complaint
 def test_epoll_waits_for_sockets_where_event_loop_says_so(start, postgres_clear):
     one = start(route({"address": postgres_clear.address}), event_loop="epoll")
     assert psql(one.port).stdout.strip() == "1"
-    kinds = [os.readlink(link) for link in glob.glob(f"/proc/{one.process.pid}/fd/*")]
+    kinds = one.open_files()
     assert "anon_inode:[eventpoll]" in kinds and "anon_inode:[io_uring]" not in kinds
 
 

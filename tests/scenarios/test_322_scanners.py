@@ -86,7 +86,7 @@ def test_sslscan_finds_strong_suites_alone(scanned, folder, how):
     one = scanned()
     file = os.path.join(folder, "scan.xml")
     done = subprocess.run(["sslscan", f"--xml={file}", *how, f"localhost:{one.port}"],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150,
                           check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     scan = xml.etree.ElementTree.parse(file).getroot().find("ssltest")

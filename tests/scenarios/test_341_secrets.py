@@ -96,7 +96,8 @@ def test_no_secret_of_a_connection_that_ended_is_in_memory(start, listener, fake
         for _ in range(3):
             client.send(wire.query("select 1"))
             assert client.message().type == "Z"
-        assert len(one.find("tls.kernel")) == (2 if layer == "kernel" else 0)
+        kernels = 2 if layer == "kernel" else 0
+        assert len(one.wait_count("tls.kernel", kernels)) == kernels
         sides = [secrets_in(log) for log in key_logs]
         for secrets in sides:           # they can be found where they are
             alive = found_in(one.process.pid, secrets)

@@ -447,15 +447,12 @@ def test_who_hangs_up_in_the_middle_leaves_nothing_behind(with_kernel, certs):
         stream.send(wire.query("select repeat('x', 10000000)"))
         stream.read(100000)
         stream.reset()
-        one.wait_count("connection.end", len(one.find("connection.end")) + 1) \
-            if before is None else None
-        before = before or one.descriptors()
+        if before is None:
+            one.end()
+            before = one.descriptors_at_rest()
     ends = one.wait_count("connection.end", 6)
     assert {line["reason"] for line in ends} == {"client_lost"}
-    until = time.monotonic() + 10
-    while one.descriptors() > before and time.monotonic() < until:
-        time.sleep(0.05)
-    assert one.descriptors() <= before
+    assert one.comes_down_to(before), (one.descriptors(), before)
 
 
 def test_a_drain_says_goodbye_in_a_record(with_kernel, certs):

@@ -114,6 +114,7 @@ def test_strangers_are_refused_and_remembered_too(asking, asked, certs, scramdb)
         done = login(one, certs, scramdb, user="no such user")
         assert 'password authentication failed for user "no such user"' in done.stderr
     assert asked() == []
+    one.stop()
     assert len(one.find("backend.connect.ok")) == 3        # two logins, one question
 
 

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from peers import verifiers
+from peers.installed import serial_of, wait_served
 from peers.libpq import psql
 from peers.postgres import Postgres
 from peers.proxy import route
@@ -48,6 +49,8 @@ def install(server, cert, key):
         server.installation.give_away(path)
     with server.connect(dbname="postgres") as session:
         session.execute("select pg_reload_conf()")
+    with open(cert, encoding="ascii") as pem:
+        wait_served(server.port, serial_of(pem.read()))     # it hears of that a moment later
 
 
 @pytest.mark.parametrize("kind", KINDS)

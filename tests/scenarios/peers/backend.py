@@ -55,7 +55,7 @@ class FakeBackend:
             self.seen.append(what)
             self.changed.notify_all()
 
-    def wait(self, count=1, timeout=10):
+    def wait(self, count=1, timeout=30):
         """Until `count` things were told; returns them all."""
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.seen) >= count, timeout), self.seen

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: PostgreSQL
 """The program under test: written configuration, running process, log as events."""
+import contextlib
 import json
 import os
 import shutil
@@ -26,7 +27,7 @@ def program_of_others(folder):
     return shutil.copy(program(), folder)
 
 
-def run(*words, timeout=30, **more):
+def run(*words, timeout=60, **more):
     """Runs the program to its end; returns the finished process with its texts."""
     if "input" not in more:
         more = {"stdin": subprocess.DEVNULL, **more}
@@ -173,6 +174,34 @@ class Proxy:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
+    def descriptors_at_rest(self):
+        """How many it holds once that has not changed for a while."""
+        counts = [self.descriptors()]
+        until = time.monotonic() + 20
+        while counts[-5:] != [counts[-1]] * 5:
+            assert time.monotonic() < until, counts
+            time.sleep(0.1)
+            counts.append(self.descriptors())
+        return counts[-1]
+
+    def comes_down_to(self, count, seconds=20):
+        """Whether it holds no more descriptors than `count`, soon."""
+        until = time.monotonic() + seconds
+        while self.descriptors() > count:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def open_files(self):
+        """What its descriptors are; some may be closed while one looks."""
+        folder = f"/proc/{self.process.pid}/fd"
+        found = []
+        for number in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                found.append(os.readlink(os.path.join(folder, number)))
+        return found
+
     def cpu_seconds(self):
         with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
             fields = stat.read().rpartition(")")[2].split()
@@ -183,11 +212,11 @@ class Proxy:
         if self.is_running():
             self.signal(signal.SIGTERM)
         try:
-            code = self.wait_exit(30)
+            code = self.wait_exit(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.wait_exit()
-            raise AssertionError("SIGTERM did not end it within 30 s") from None
+            raise AssertionError("SIGTERM did not end it within 60 s") from None
         self.check_sanitizers()
         assert code == 0, f"it ended with {code}"
 
