@@ -178,6 +178,7 @@ static void accepting_pauses_while_there_are_no_descriptors(struct rig *rig)
     struct rlimit old, low;
     int           spare = open("/dev/null", O_RDONLY);
     unsigned      turns;
+    uint64_t      began_us;
 
     end_connect(&a, rig);
     getrlimit(RLIMIT_NOFILE, &old);
@@ -187,9 +188,11 @@ static void accepting_pauses_while_there_are_no_descriptors(struct rig *rig)
     setrlimit(RLIMIT_NOFILE, &low);
     until(rig, rig->paused == 1);
     assert_int_equal(rig->pause_error, EMFILE);
+    began_us = loop_now_us(rig->loop);
     turns = rig_pass(rig, 50000);
-    assert_int_equal(rig->paused, 1);
-    assert_true(turns < 5);
+    /* on a busy machine it may have been more than a pause */
+    assert_true(rig->paused <= 2 + (loop_now_us(rig->loop) - began_us) / LOOP_ACCEPT_PAUSE_US);
+    assert_true(turns < 5 + 4 * rig->paused);
     setrlimit(RLIMIT_NOFILE, &old);
     until(rig, rig->accepted == 1);
     end_attach(&b, rig);
