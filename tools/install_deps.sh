@@ -44,6 +44,17 @@ if ! command -v dpkg-query >/dev/null; then
     exit 1
 fi
 
+# A mirror may fail for a moment, and somebody else's apt-get may have the lists.
+again_and_again()
+{
+    for pause in 10 30 60; do
+        "$@" && return
+        echo "$1 failed; once more in $pause s" >&2
+        sleep "$pause"
+    done
+    "$@"
+}
+
 # node-postgres, for the matrix of clients: from the lock file, again only when that is newer.
 node_packages()
 {
@@ -51,7 +62,8 @@ node_packages()
     node=$(dirname "$0")/../tests/matrix/node
     [ "$node/node_modules/.package-lock.json" -nt "$node/package-lock.json" ] && return 0
     echo "installing: the packages of tests/matrix/node"
-    npm ci --prefix "$node" --no-audit --no-fund --ignore-scripts --loglevel=error </dev/null
+    again_and_again npm ci --prefix "$node" --no-audit --no-fund --ignore-scripts \
+        --fetch-retries=4 --loglevel=error </dev/null
 }
 
 missing=
@@ -74,7 +86,16 @@ fi
 apt()
 {
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 \
-        -o DPkg::Lock::Timeout=300 "$@" </dev/null
+        -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@" </dev/null
+}
+
+# With lists that are new, even if some of them could not be had; and behind an apt-get that was
+# killed.
+install()
+{
+    $as_root dpkg --configure -a </dev/null
+    apt update || echo "not all lists of packages are new" >&2
+    apt install --no-install-recommends "$@"
 }
 
 echo "installing:$missing"
@@ -86,12 +107,12 @@ quietly()
     "$@" >"$output" 2>&1 || { cat "$output" >&2; exit 1; }
 }
 
-quietly apt update
 case " $missing " in
 *" postgresql "*)
     # The package would create and start a server on port 5432.  Nobody asked for one.
-    quietly apt install --no-install-recommends postgresql-common
+    quietly again_and_again install postgresql-common
     conf=/etc/postgresql-common/createcluster.conf
+    [ ! -f "$conf.pgtls" ] || $as_root mv "$conf.pgtls" "$conf"     # of a run that was killed
     if [ -f "$conf" ]; then
         $as_root cp -p "$conf" "$conf.pgtls"
         $as_root sh -c "echo 'create_main_cluster = false' >>'$conf'"
@@ -99,5 +120,5 @@ case " $missing " in
     fi
     ;;
 esac
-quietly apt install --no-install-recommends $missing
+quietly again_and_again install $missing
 node_packages

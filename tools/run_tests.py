@@ -17,15 +17,17 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PYTHON = "/usr/bin/python3"         # Debian's: it has psycopg
-JOBS = str(os.cpu_count() or 2)
+JOBS = str(len(os.sched_getaffinity(0)))
 SCENARIOS_AT_ONCE = "4"             # they wait more than they work
 STEP_LIMIT_S = 1500
+ENGLISH = {"LC_ALL": "C.UTF-8"}     # psql and others speak the language of whoever runs the tests
 
 
 class Step:
@@ -53,13 +55,25 @@ class Step:
         return passed, failed
 
 
+def wait(process):
+    """Its exit code.  What it has started ends with it, whatever ends this: a step that took too
+    long would go on beside the next one."""
+    try:
+        return process.wait(STEP_LIMIT_S)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)      # it may be this program again
+        time.sleep(5)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+
+
 def run_command(words, env, file):
     with open(file, "w", encoding="utf-8", errors="replace") as out:
         try:
-            done = subprocess.run(words, cwd=SOURCE, env={**os.environ, **env}, check=False,
-                                  stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                                  timeout=STEP_LIMIT_S)
-            code = done.returncode
+            code = wait(subprocess.Popen(
+                words, cwd=SOURCE, env={**os.environ, **ENGLISH, **env}, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT))
         except subprocess.TimeoutExpired:
             out.write(f"\nit took more than {STEP_LIMIT_S} s\n")
             code = 1
@@ -115,6 +129,8 @@ def setup(build, *options, env=None):
     words = ["meson", "setup", build, *options]
     if os.path.exists(os.path.join(build, "build.ninja")):
         words = ["meson", "configure", build, *[o for o in options if o.startswith("-D")]]
+    else:                           # or half of one that was killed
+        shutil.rmtree(os.path.join(build, "meson-private"), ignore_errors=True)
     return Step(f"set up {os.path.basename(build)}", words, build, env=env)
 
 
@@ -270,6 +286,7 @@ def main(words):
     if len(words) != 2 or words[1] not in plans:
         print(__doc__, file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     passed = failed = 0
     for step in plans[words[1]]():
         good, bad = step.run()

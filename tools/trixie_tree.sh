@@ -60,10 +60,21 @@ if is_complete; then
     echo "$tree"
     exit 0
 fi
-command -v debootstrap >/dev/null || {
+again_and_again()                   # a mirror may fail for a moment
+{
+    for pause in 10 30 60; do
+        "$@" && return
+        echo "$1 failed; once more in $pause s" >&2
+        sleep "$pause"
+    done
+    "$@"
+}
+install_debootstrap()
+{
     apt-get -q update
-    apt-get -q -y install --no-install-recommends debootstrap
-} >&2 </dev/null
+    apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends debootstrap
+}
+command -v debootstrap >/dev/null || again_and_again install_debootstrap >&2 </dev/null
 
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
@@ -75,15 +86,29 @@ apt_in()
 {
     place=$1
     shift
-    quietly env PGTLS_TRIXIE="$place" DEBIAN_FRONTEND=noninteractive "$0" run \
-        apt-get -q -y -o Dpkg::Use-Pty=0 "$@"
+    quietly again_and_again env PGTLS_TRIXIE="$place" DEBIAN_FRONTEND=noninteractive "$0" run \
+        sh -c 'dpkg --configure -a && apt-get -q -y -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 "$@"' \
+        sh "$@"
+}
+
+# What a run that was killed has left: debootstrap mounts /proc and /sys there.
+clear_away()
+{
+    sort -r /proc/mounts | while read -r _ point _; do
+        case $point in "$1"/*) umount -l "$point" ;; esac
+    done
+    rm -rf --one-file-system "$1"
+}
+strap()
+{
+    clear_away "$1"
+    debootstrap --variant=minbase trixie "$1" "$mirror"
 }
 
 new=$tree
 if [ ! -e "$tree/complete" ]; then
     new=$tree.new
-    rm -rf --one-file-system "$new"
-    quietly debootstrap --variant=minbase trixie "$new" "$mirror"
+    quietly again_and_again strap "$new"
     # Nobody asked for a cluster of Debian's, nor for a service.
     printf '#!/bin/sh\nexit 101\n' >"$new/usr/sbin/policy-rc.d"
     chmod 755 "$new/usr/sbin/policy-rc.d"

@@ -13,12 +13,14 @@ sys.path.insert(0, os.path.join(HERE, "..", "certs"))
 
 import make                                                             # noqa: E402
 from peers import backend as backends                                   # noqa: E402
+from peers import descriptors                                           # noqa: E402
 from peers import postgres as postgres_servers                          # noqa: E402
 from peers.certs import Certs                                           # noqa: E402
 from peers.odd_certs import OddCerts                                    # noqa: E402
 from peers.proxy import Proxy, program                           # noqa: E402
 
 SHORT_LIMIT_S, LONG_LIMIT_S = 180, 900
+MANY = 65536                            # a shell gives a thousand descriptors; a crowd needs more
 
 
 def pytest_configure(config):
@@ -46,6 +48,8 @@ def pytest_sessionstart(session):
     for name in [name for name in os.environ if name.startswith("PG") and name.isupper()
                  and not name.startswith("PGTLS_")]:
         del os.environ[name]
+    os.environ["LC_ALL"] = "C.UTF-8"    # what psql says is compared
+    descriptors.allow(MANY)
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)

@@ -13,7 +13,7 @@ import pytest
 
 from hostile import clients, servers
 from hostile.clients import Dialer
-from peers import wire
+from peers import descriptors, wire
 from peers.backend import accept_login
 from peers.proxy import route, sanitized
 from peers.stream import Stream, connect, connect_tls
@@ -190,13 +190,6 @@ def test_ten_thousand_liars_leave_nothing_behind(start, listener, fake, certs, v
 
 # All at once
 
-def many_descriptors(count):
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < count:
-        pytest.skip(f"{count} open files are needed, {hard} are allowed")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count), hard))
-
-
 class Crowd:
     """Connections that do nothing of use; those that the proxy closed are opened again."""
 
@@ -285,7 +278,7 @@ KINDS = {
 def test_a_flood_does_not_keep_a_good_client_out(start, listener, fake, certs, kind):
     """Before and during it, a login takes about the same; the log says what was closed."""
     count, make = KINDS[kind]
-    many_descriptors(count + 2000)
+    descriptors.need(count + 2000)
     server = fake(polite)
     one = start(route({"address": server.address}, listener("require"),
                       {"max_pending_logins": 1000}), log_level="info", workers=2)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from peers import wire
+from peers import descriptors, wire
 from peers.proxy import route, sanitized
 from peers.stream import connect_tls
 
@@ -67,6 +67,7 @@ DOCUMENT = __file__.replace("tests/scenarios/test_361_idle_memory.py", "docs/ope
 
 @pytest.mark.skipif(sanitized(), reason="memory means nothing with a sanitizer")
 def test_an_idle_connection_costs_what_the_document_says(start, listener, certs, quiet_server):
+    descriptors.need(3 * (WARM + MEASURED))
     one = start(route({"address": f"127.0.0.1:{quiet_server.port}"}, listener("require"),
                       {"max_connections": 2000}), log_level="warn,listener=info")
     clients = []
