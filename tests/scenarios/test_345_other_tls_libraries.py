@@ -17,7 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 INTEROP = os.path.join(HERE, "..", "interop")
 RECORDS = "5"                           # that one key protects
 FOR_GNUTLS = "20"                       # it takes 8 new keys a second, and no more
-PATIENCE_S = 40
+PATIENCE_S = 90
 
 GNUTLS = {"TLS_AES_128_GCM_SHA256": "AES-128-GCM", "TLS_AES_256_GCM_SHA384": "AES-256-GCM",
           "TLS_CHACHA20_POLY1305_SHA256": "CHACHA20-POLY1305"}

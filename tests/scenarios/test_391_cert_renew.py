@@ -212,7 +212,7 @@ def at_once(jobs):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
 
 
 def test_several_runs_at_once_lose_nothing(ca):
@@ -244,7 +244,7 @@ def test_two_that_want_each_other_s_folders_do_not_wait_for_ever(ca):
     for name in ("int", "other"):
         os.chmod(ca.path(name), 0o755)
     at_once([lambda n=n, a=a, b=b: cert.run("client", "--ca", ca.path(a), "--user", "x", "--out",
-                                            ca.path(b), "--force", timeout=40)
+                                            ca.path(b), "--force", timeout=100)
              for n in range(4) for a, b in (("int", "other"), ("other", "int"))])
     rows = [len(re.findall("^V", open(ca.path(name, "index.txt"), encoding="ascii").read(),
                            re.MULTILINE)) for name in ("int", "other")]

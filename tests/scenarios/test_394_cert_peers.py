@@ -153,7 +153,7 @@ def test_java_takes_it(folder, template, ca):
         done = subprocess.run(
             ["java", "-XX:TieredStopAtLevel=1", "-cp", JDBC, f"{folder}/Login.java",
              url + ca.path("db/root.crt"), url + ca.path("other/ca.crt")], capture_output=True,
-            text=True, timeout=80, check=False)
+            text=True, timeout=150, check=False)
         good, bad = done.stdout.splitlines()
         assert good == "alice true", done
         assert "unable to find valid certification path" in bad, done

@@ -43,11 +43,11 @@ def who(port, scheme="postgresql", wait=20, **more):
 
 
 def test_an_http_server(web):
-    assert who(web(), wait=2).errors == {"server.http"}
+    assert who(web(), wait=4).errors == {"server.http"}
 
 
 def test_an_https_server(web, certs):
-    assert who(web(certs.server()), wait=2).errors == {"server.http"}
+    assert who(web(certs.server()), wait=4).errors == {"server.http"}
 
 
 def greeting(words):
@@ -70,16 +70,16 @@ def test_an_answer_that_is_no_answer(fake):
 
 
 def test_a_redis_server_in_the_clear(redis):
-    assert who(redis().port, wait=2).errors == {"server.redis"}
+    assert who(redis().port, wait=4).errors == {"server.redis"}
 
 
 def test_a_redis_server_in_tls(redis, certs):
     server = redis(tls=certs, auth_clients="no")
-    assert who(server.tls_port, wait=2).errors == {"server.redis-tls"}
+    assert who(server.tls_port, wait=4).errors == {"server.redis-tls"}
 
 
 def test_redis_in_the_clear_where_tls_was_meant(redis):
-    found = who(redis().port, scheme="rediss", wait=2, user="", database="0")
+    found = who(redis().port, scheme="rediss", wait=4, user="", database="0")
     assert found.errors == {"server.redis", "negotiate.no-tls"}
 
 
@@ -102,7 +102,7 @@ def test_tls_from_the_first_byte_of_somebody(fake, certs):
         stream.start_tls(context, server_side=True)
         stream.rest()
 
-    assert who(fake(script).port, wait=2).errors == {"server.tls"}
+    assert who(fake(script).port, wait=4).errors == {"server.tls"}
 
 
 def test_silence(fake):

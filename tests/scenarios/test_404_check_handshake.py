@@ -41,7 +41,7 @@ def behind_s(rest):
 
 
 def test_a_handshake_that_does_not_end(scripted):
-    found = scripted(behind_s(lambda stream: stream.rest()), connect_timeout=1)
+    found = scripted(behind_s(lambda stream: stream.rest()), connect_timeout=3)
     assert found.errors == {"handshake.timeout"}
 
 

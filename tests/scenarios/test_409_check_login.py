@@ -155,7 +155,7 @@ def test_a_login_that_is_cut(scripted):
 
 
 def test_a_login_that_does_not_end(scripted):
-    found = scripted(b"", session=lambda stream: stream.rest(), connect_timeout=1)
+    found = scripted(b"", session=lambda stream: stream.rest(), connect_timeout=3)
     assert found.errors == {"login.timeout"}
 
 

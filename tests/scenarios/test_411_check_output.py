@@ -95,7 +95,7 @@ def test_live_on_a_terminal(target, fake):
         held.append(stream)
         stream.rest()
 
-    terminal = Terminal(doctor.uri("localhost", fake(hold).port, connect_timeout=1))
+    terminal = Terminal(doctor.uri("localhost", fake(hold).port, connect_timeout=4))
     seen = terminal.read_until(b"...   negotiate")   # while the server says nothing
     assert b"\x1b[32mok" in seen and b"resolve" in seen
     assert b"server.silent" not in seen
