@@ -4,6 +4,7 @@
 #include "proxy/launch.h"
 #include "proxy/server_parts.h"
 #include "tls/context.h"
+#include "tls/key_schedule.h"
 #include "x509/certificate.h"
 
 #include <stdlib.h>
@@ -133,6 +134,9 @@ static void log_start(const struct server *server)
         log_text(&line, "event_loop", loop_name(loop));
         log_text(&line, "event_loop_reason",
                  is_set ? "the setting event_loop" : loop_refusal(loop));
+        log_text(&line, "key_schedule",
+                 tls_key_schedule_refusal() == NULL ? "pgtls" : "openssl");
+        log_text(&line, "key_schedule_reason", tls_key_schedule_refusal());
         log_number(&line, "workers", server->worker_count);
         log_number(&line, "routes", server->generation->settings->route_count);
         log_text(&line, "config", server->source->file);

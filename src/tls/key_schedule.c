@@ -18,6 +18,7 @@
 #define PROPERTIES "?provider=" NAME
 
 static OSSL_PROVIDER                   *started; /* for the life of the process */
+static const char                      *refusal = "nothing else was asked for";
 static _Thread_local struct tls_engine *listener;
 
 /* ---- what is asked for ---- */
@@ -223,17 +224,38 @@ static bool are_of(const char *wanted, const char *query)
     return result;
 }
 
+/* Returns why not; what is started by then is stopped again. */
+static const char *start(void)
+{
+    static bool is_added;
+
+    if (!are_of("default", NULL))
+        return "OpenSSL is set up to derive by another provider than its default one";
+    is_added = is_added || OSSL_PROVIDER_add_builtin(NULL, NAME, on_start) == 1;
+    if (is_added)
+        started = OSSL_PROVIDER_try_load(NULL, NAME, 1);
+    if (started == NULL || !are_of(NAME, PROPERTIES))
+        return "OpenSSL takes no provider";
+    return tls_key_schedule_is_right(PROPERTIES)
+               ? NULL
+               : "a self-test against RFC 8448 failed: this build or libcrypto is broken";
+}
+
 bool tls_key_schedule_start(void)
 {
-    if (started == NULL && are_of("default", NULL) &&
-        OSSL_PROVIDER_add_builtin(NULL, NAME, on_start) == 1)
-        started = OSSL_PROVIDER_try_load(NULL, NAME, 1);
-    if (started != NULL && !are_of(NAME, PROPERTIES)) {
+    if (started == NULL)
+        refusal = start();
+    if (started != NULL && refusal != NULL) {
         OSSL_PROVIDER_unload(started);
         started = NULL;
     }
     ERR_clear_error();
     return started != NULL;
+}
+
+const char *tls_key_schedule_refusal(void)
+{
+    return refusal;
 }
 
 const char *tls_key_schedule_properties(void)

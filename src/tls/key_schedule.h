@@ -17,9 +17,17 @@ struct tls_engine;
 
 /*
  * Contexts that are made later use it.  False where OpenSSL's own goes on: another provider
- * than its default one is set up, a FIPS module for instance, which must have its say.
+ * than its default one is set up, a FIPS module for instance, which must have its say; or what
+ * is derived is not what RFC 8448 has.
  */
 bool tls_key_schedule_start(void);
+
+/* Why OpenSSL's own goes on; static.  NULL where it does not. */
+const char *tls_key_schedule_refusal(void);
+
+/* key_schedule_check.c: whether the derivations that these properties bring give the secret of
+ * RFC 8448, and one more with SHA-384. */
+bool tls_key_schedule_is_right(const char *properties);
 
 /* What an SSL_CTX looks algorithms up with; NULL where nothing was started. */
 const char *tls_key_schedule_properties(void);

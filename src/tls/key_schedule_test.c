@@ -1,15 +1,47 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The derivations of our provider, beside those of OpenSSL's. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "tls/key_schedule.h"
 
 #include "harness/check.h"
 
+#include <dlfcn.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <openssl/provider.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
+
+/* ---- libcrypto's hashes, which may be wrong ---- */
+
+static bool is_wrong_256, is_wrong_384;
+
+typedef int (*hash_final)(unsigned char *out, void *state);
+
+static int end_hash(const char *name, unsigned char *out, void *state, bool is_wrong)
+{
+    hash_final real;
+    int        rc;
+
+    *(void **)&real = dlsym(RTLD_NEXT, name);
+    rc = real(out, state);
+    out[0] ^= is_wrong;
+    return rc;
+}
+
+int SHA256_Final(unsigned char *out, SHA256_CTX *state)
+{
+    return end_hash("SHA256_Final", out, state, is_wrong_256);
+}
+
+int SHA384_Final(unsigned char *out, SHA512_CTX *state)
+{
+    return end_hash("SHA384_Final", out, state, is_wrong_384);
+}
+
+/* ---- questions ---- */
 
 /* As libssl asks. */
 struct question {
@@ -106,6 +138,13 @@ static void secrets_follow_as_openssl_has_them_follow(void **state)
     }
 }
 
+static void the_self_test_agrees_with_openssl(void **state)
+{
+    assert_true(tls_key_schedule_is_right("provider=default"));
+    assert_true(tls_key_schedule_is_right(tls_key_schedule_properties()));
+    assert_false(tls_key_schedule_is_right("provider=nobody"));
+}
+
 /* RFC 8448 3: "extract secret "early"", of nothing. */
 static void the_first_secret_is_that_of_rfc_8448(void **state)
 {
@@ -160,11 +199,57 @@ static void nobody_else_gets_it(void **state)
     assert_null(EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_3_KDF, "provider=pgtls,fips=yes"));
 }
 
+/* ---- starting: once a process, so that these are the first tests ---- */
+
+static void is_refused(const char *why)
+{
+    assert_false(tls_key_schedule_start());
+    assert_null(tls_key_schedule_properties());
+    assert_non_null(strstr(tls_key_schedule_refusal(), why));
+}
+
+static void who_does_not_start_it_has_openssl_s(void **state)
+{
+    assert_null(tls_key_schedule_properties());
+    assert_string_equal(tls_key_schedule_refusal(), "nothing else was asked for");
+}
+
+static void where_fips_must_have_its_say_it_does_not_start(void **state)
+{
+    assert_int_equal(EVP_set_default_properties(NULL, "fips=yes"), 1);
+    is_refused("another provider");
+    assert_int_equal(EVP_set_default_properties(NULL, ""), 1);
+}
+
+static void a_wrong_result_leaves_it_to_openssl(void **state)
+{
+    is_wrong_256 = true;
+    is_refused("a self-test against RFC 8448 failed");
+    is_wrong_256 = false;
+    is_wrong_384 = true;
+    is_refused("a self-test against RFC 8448 failed");
+    is_wrong_384 = false;
+}
+
+static void it_starts_where_all_is_well(void **state)
+{
+    for (int again = 0; again < 2; again++) {
+        assert_true(tls_key_schedule_start());
+        assert_non_null(tls_key_schedule_properties());
+        assert_null(tls_key_schedule_refusal());
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_does_not_start_it_has_openssl_s),
+        cmocka_unit_test(where_fips_must_have_its_say_it_does_not_start),
+        cmocka_unit_test(a_wrong_result_leaves_it_to_openssl),
+        cmocka_unit_test(it_starts_where_all_is_well),
         cmocka_unit_test(labels_expand_as_openssl_expands_them),
         cmocka_unit_test(secrets_follow_as_openssl_has_them_follow),
+        cmocka_unit_test(the_self_test_agrees_with_openssl),
         cmocka_unit_test(the_first_secret_is_that_of_rfc_8448),
         cmocka_unit_test(what_is_not_of_tls_is_refused),
         cmocka_unit_test(nobody_else_gets_it),
@@ -172,11 +257,5 @@ int main(void)
 
     for (size_t i = 0; i < sizeof some; i++)
         some[i] = (uint8_t)(i * 11 + 5);
-    /* where FIPS must have its say, it is not even started */
-    if (EVP_set_default_properties(NULL, "fips=yes") != 1 || tls_key_schedule_start() ||
-        tls_key_schedule_properties() != NULL)
-        return 1;
-    if (EVP_set_default_properties(NULL, "") != 1 || !tls_key_schedule_start())
-        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@ import ssl
 
 import pytest
 
+from hostile.faults import preloaded, sanitizer
 from peers.libpq import client_cert, psql
 from peers.proxy import route, run, toml
 from peers.stream import connect_tls
@@ -28,6 +29,26 @@ def test_each_leg_has_the_layer_that_it_asks_for(start, listener, postgres, cert
     assert psql(one.port, sql, **client_cert(certs, None)).stdout == "300000\n"
     assert layers_of(one) == tuple("library" if layer == "library" else "record"
                                    for layer in (client_layer, server_layer))
+
+
+def test_the_program_derives_the_secrets_itself(start, listener, postgres, certs, verified):
+    one = start(route(verified(postgres.address), listener("require")))
+    begun = one.wait_event("proxy.start")
+    assert begun["key_schedule"] == "pgtls" and "key_schedule_reason" not in begun
+    assert psql(one.port, **client_cert(certs, None)).stdout == "1\n"
+    assert layers_of(one) == ("record", "record")
+
+
+def test_and_leaves_them_to_openssl_where_its_hashes_are_wrong(start, listener, postgres, certs,
+                                                              verified):
+    env = {"LD_PRELOAD": ":".join([*sanitizer(), preloaded("libwrong_hash.so")])}
+    one = start(route(verified(postgres.address), listener("require")), env=env)
+    begun = one.wait_event("proxy.start")
+    assert begun["key_schedule"] == "openssl"
+    assert "a self-test against RFC 8448 failed" in begun["key_schedule_reason"]
+    assert psql(one.port, **client_cert(certs, None)).stdout == "1\n"
+    handshakes = one.wait_count("tls.handshake.ok", 2)
+    assert {line["tls_cipher"] for line in handshakes} == {"TLS_AES_256_GCM_SHA384"}
 
 
 def test_tls_1_2_stays_with_openssl(start, listener, postgres, certs):
