@@ -2,6 +2,7 @@
 /* The program: finds the command and runs it. */
 #include "base/text.h"
 #include "cli/command.h"
+#include "runtime/privileges.h"
 #include "tls/wiping.h"
 
 #include <stdio.h>
@@ -60,7 +61,8 @@ int main(int argc, char **argv)
 {
     const struct command *command;
 
-    tls_wiping_start(); /* OpenSSL has not been used yet */
+    privileges_forbid_dumps(); /* every command has keys or passwords in its memory */
+    tls_wiping_start();        /* OpenSSL has not been used yet */
     if (argc < 2)
         return complain_of_usage("a command is missing; `pgtls help` lists them");
     if (argv[1][0] == '-')

@@ -118,7 +118,6 @@ bool launch_start(struct launch *out, const struct settings_source *source,
     struct proxy_settings *settings;
 
     *out = (struct launch){ .worker_count = 0 };
-    privileges_forbid_dumps();
     if ((settings = settings_load(source, problems)) == NULL)
         return false;
     out->worker_count = launch_worker_count(settings);

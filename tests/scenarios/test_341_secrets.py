@@ -4,7 +4,10 @@ import hashlib
 import hmac
 import os
 import pwd
+import resource
 import shutil
+import signal
+import socket
 import struct
 import subprocess
 import time
@@ -14,7 +17,7 @@ import pytest
 from hostile.kernel import Kernel
 from peers import wire
 from peers.backend import accept_login
-from peers.proxy import program, route, sanitized
+from peers.proxy import Proxy, program, route, sanitized
 from peers.stream import connect_tls
 
 HASHES = {32: "sha256", 48: "sha384"}
@@ -141,3 +144,36 @@ def test_a_process_that_never_was_root_cannot_be_dumped_either(start, postgres_c
         other.stdin.close()
     one = start(route({"address": postgres_clear.address}))
     assert os.stat(f"/proc/{one.process.pid}/environ").st_uid == 0
+
+
+def leaves_core(process):
+    """The process is aborted, and may leave a core of any size."""
+    resource.prlimit(process.pid, resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
+    process.send_signal(signal.SIGABRT)
+    _, status = os.waitpid(process.pid, 0)
+    process.returncode = -os.WTERMSIG(status)
+    return os.WCOREDUMP(status)
+
+
+@pytest.fixture
+def cores(folder, monkeypatch):
+    """Left out where no process leaves any."""
+    monkeypatch.chdir(folder)
+    if not leaves_core(subprocess.Popen(["sleep", "60"])):
+        pytest.skip("no process leaves a core here")
+
+
+@pytest.mark.skipif(sanitized(), reason="a sanitizer has its own way with signals")
+def test_the_proxy_leaves_no_core(cores, folder):
+    one = Proxy(folder, [route({"address": "127.0.0.1:1"})]).wait_ready()
+    assert not leaves_core(one.process)
+
+
+@pytest.mark.skipif(sanitized(), reason="a sanitizer has its own way with signals")
+def test_a_command_with_a_password_leaves_no_core(cores):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"host=127.0.0.1 port={silent.getsockname()[1]} sslmode=require connect_timeout=20"
+        check = subprocess.Popen([program(), "check", where + " user=me password=sesame"],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with silent.accept()[0]:        # it is under way
+            assert not leaves_core(check)
