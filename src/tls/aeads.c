@@ -16,6 +16,11 @@
  */
 #define RECORDS_PER_KEY ((uint64_t)1 << 23)
 
+/* RFC 8446 5.2: "An AEAD algorithm used in TLS 1.3 MUST NOT produce an expansion greater than
+ * 255 octets."  5.3: "An AEAD algorithm where N_MAX is less than 8 bytes MUST NOT be used with
+ * TLS." */
+_Static_assert(TLS_TAG_BYTES <= 255 && TLS_NONCE_BYTES >= 8, "of all three");
+
 static const struct suite {
     unsigned    number;
     const char *name;

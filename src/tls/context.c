@@ -13,6 +13,9 @@
 
 #define TICKETS 1 /* that a client gets after a full handshake in TLS 1.3 */
 
+/* RFC 8446 4.6.1: "Servers MUST NOT use any value greater than 604800 seconds (7 days)." */
+#define TICKET_LIFETIME_S 7200
+
 struct tls_context {
     unsigned             holders; /* of one thread */
     struct tls_policy   *policy;
@@ -85,6 +88,7 @@ static void set_options(SSL_CTX *library)
     SSL_CTX_set_mode(library, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_read_ahead(library, 0); /* what follows the handshake stays the caller's */
     SSL_CTX_set_session_cache_mode(library, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_timeout(library, TICKET_LIFETIME_S);
     SSL_CTX_set_info_callback(library, on_info);
     SSL_CTX_set_alpn_select_cb(library, on_alpn, NULL);
 }

@@ -101,9 +101,9 @@ static enum tls_message begin(struct tls_messages *m, bool is_client, int *alert
     }
     /* 4: "Protocol messages MUST be sent in the order defined [...] A peer which receives a
      * handshake message in an unexpected order MUST abort the handshake with an
-     * "unexpected_message" alert."  4.6.2: "A client that receives a post-handshake
-     * CertificateRequest message without having sent the "post_handshake_auth" extension
-     * MUST send an "unexpected_message" fatal alert." */
+     * "unexpected_message" alert."  4.6.2: "A client that receives a CertificateRequest message
+     * without having sent the "post_handshake_auth" extension MUST send an "unexpected_message"
+     * fatal alert." */
     return wrong(alert, UNEXPECTED_MESSAGE);
 }
 
