@@ -20,9 +20,24 @@
 /* RFC 8446 4.6.1, and what can be in it: lifetime and age_add, nonce, ticket, extensions */
 #define LONGEST_TICKET (8u + 1 + 255 + 2 + 65535 + 2 + 65535)
 
-#define BY_VALUE 0 /* as long as the length before it says */
-static const uint8_t ticket_fields[] = { 8, 1, BY_VALUE, 2, BY_VALUE, 2, BY_VALUE };
-#define TICKET_END (sizeof ticket_fields)
+enum field {
+    LIFETIME_AND_AGE_ADD,
+    NONCE_LENGTH,
+    NONCE,
+    TICKET_LENGTH,
+    TICKET,
+    EXTENSIONS_LENGTH,
+    EXTENSION_TYPE, /* these three again for each */
+    EXTENSION_LENGTH,
+    EXTENSION,
+    FIELDS
+};
+
+static const uint8_t field_bytes[FIELDS] = {
+    /* those that are not here are as long as the length before them says */
+    [LIFETIME_AND_AGE_ADD] = 8, [NONCE_LENGTH] = 1,   [TICKET_LENGTH] = 2,
+    [EXTENSIONS_LENGTH] = 2,    [EXTENSION_TYPE] = 2, [EXTENSION_LENGTH] = 2,
+};
 
 bool tls_messages_is_cut(const struct tls_messages *messages)
 {
@@ -35,7 +50,7 @@ bool tls_messages_are_sane(const struct tls_messages *m)
 
     if (m->have < sizeof m->header)
         return true;
-    return m->have == sizeof m->header && m->field <= TICKET_END &&
+    return m->have == sizeof m->header && m->field < FIELDS &&
            m->body_left <= (is_ticket ? LONGEST_TICKET : 1) &&
            (is_ticket || m->header[0] == KEY_UPDATE);
 }
@@ -46,39 +61,49 @@ static enum tls_message wrong(int *alert, int number)
     return TLS_MESSAGE_WRONG;
 }
 
-/* Fields that are empty are left at once.  4.6.1: "Clients MUST ignore unrecognized
- * extensions": no ticket is used, so all are. */
-static void leave_fields(struct tls_messages *m)
+static void begin_field(struct tls_messages *m, enum field field)
 {
-    while (m->field_left == 0 && m->field < TICKET_END) {
-        m->field++;
-        if (m->field == TICKET_END)
-            return;
-        m->field_left = ticket_fields[m->field];
-        if (m->field_left == BY_VALUE)
-            m->field_left = m->value;
-        else
-            m->value = 0;
-    }
+    m->field = (uint8_t)field;
+    m->field_left = field_bytes[field] > 0 ? field_bytes[field] : m->value;
+    if (field_bytes[field] > 0)
+        m->value = 0;
 }
 
-/* False where the ticket says more than its own lengths. */
+/* False where a length is wrong: ticket<1..2^16-1>, and extensions are the rest of the message.
+ * 4.6.1: "Clients MUST ignore unrecognized extensions": no ticket is used, so all are. */
+static bool leave_field(struct tls_messages *m, size_t rest)
+{
+    bool is_right = (m->field != TICKET_LENGTH || m->value > 0) &&
+                    (m->field != EXTENSIONS_LENGTH || m->value == rest);
+
+    begin_field(m, m->field == EXTENSION ? EXTENSION_TYPE : (enum field)(m->field + 1));
+    return is_right;
+}
+
+/* Fields that are empty are left at once. */
 static bool pass_ticket(struct tls_messages *m, struct bytes part)
 {
     while (part.len > 0) {
         struct bytes run = bytes_first(part, m->field_left);
 
-        if (m->field == TICKET_END)
-            return false;
-        if (ticket_fields[m->field] == 1 || ticket_fields[m->field] == 2) {
+        if (field_bytes[m->field] == 1 || field_bytes[m->field] == 2) {
             for (size_t i = 0; i < run.len; i++)
                 m->value = (uint16_t)(m->value << 8 | run.p[i]);
         }
         bytes_skip(&part, run.len);
         m->field_left = (uint16_t)(m->field_left - run.len);
-        leave_fields(m);
+        while (m->field_left == 0) {
+            if (!leave_field(m, part.len + m->body_left))
+                return false;
+        }
     }
     return true;
+}
+
+/* The last extension has ended, or there was none. */
+static bool is_whole_ticket(const struct tls_messages *m)
+{
+    return m->field == EXTENSION_TYPE && m->field_left == field_bytes[EXTENSION_TYPE];
 }
 
 /* The header is complete: what may come, and how long it may be, is known before it comes. */
@@ -89,8 +114,7 @@ static enum tls_message begin(struct tls_messages *m, bool is_client, int *alert
     case NEW_SESSION_TICKET:
         if (!is_client)
             break;
-        m->field = 0;
-        m->field_left = ticket_fields[0];
+        begin_field(m, LIFETIME_AND_AGE_ADD);
         return m->body_left > LONGEST_TICKET ? wrong(alert, ILLEGAL_PARAMETER)
                                              : TLS_MESSAGE_NONE;
     case KEY_UPDATE:
@@ -137,7 +161,7 @@ static enum tls_message take_body(struct tls_messages *m, struct bytes *content,
     m->have = 0;
     if (m->header[0] == KEY_UPDATE)
         return end_key_update(m, *content, alert);
-    return m->field == TICKET_END ? TLS_MESSAGE_TICKET : wrong(alert, DECODE_ERROR);
+    return is_whole_ticket(m) ? TLS_MESSAGE_TICKET : wrong(alert, DECODE_ERROR);
 }
 
 enum tls_message tls_messages_next(struct tls_messages *messages, bool is_client,

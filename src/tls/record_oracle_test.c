@@ -276,8 +276,11 @@ static void put_words(struct forge *forge, const char *words)
     "0006"                                                                                     \
     "7469636b6574"                                                                             \
     "0000"
-#define NONE (-1) /* no alert is sent */
-#define SAME (-2)
+#define WORD  "7469636b6574"
+#define NONCE "26e6e" /* behind a digit */
+#define FRONT "00000009000000000" NONCE "0006" WORD
+#define NONE  (-1) /* no alert is sent */
+#define SAME  (-2)
 
 enum { BOTH, TO_CLIENT, TO_SERVER };
 
@@ -393,6 +396,25 @@ static const struct oddity {
     { "hs=040000 hs=15000000 hs=0900000001026e hs=6e00067469 hs=636b6574 hs=0000" HELLO, NONE,
       TO_CLIENT, SAME },
     { "hs=0402010b", 47, TO_CLIENT, SAME },
+    { "hs=040000130000000900000000000006" WORD "0000" HELLO, NONE, TO_CLIENT, SAME },
+    { "hs=04000015ffffffff000000000" NONCE "0006" WORD "0000" HELLO, NONE, TO_CLIENT, SAME },
+    /* whose lengths are wrong */
+    { "hs=0400000f00000009000000000" NONCE "00000000" HELLO, 50, TO_CLIENT, SAME },
+    { "hs=0400000d00000009000000000000000000" HELLO, 50, TO_CLIENT, SAME },
+    { "hs=040000150000000900000000ff6e6e0006" WORD "0000" HELLO, 50, TO_CLIENT, SAME },
+    { "hs=0400001500000009000000000" NONCE "ffff" WORD "0000" HELLO, 50, TO_CLIENT, SAME },
+    /* with extensions: fafa is unknown; those that OpenSSL knows are nothing to us */
+    { "hs=0400001b" FRONT "0006fafa00020102" HELLO, NONE, TO_CLIENT, SAME },
+    { "hs=0400001f" FRONT "000afafa000201020a0a0000" HELLO, NONE, TO_CLIENT, SAME },
+    { "hs=0400001b hs=" FRONT "0006fafa hs=00020102" HELLO, NONE, TO_CLIENT, SAME },
+    { "hs=0400001d" FRONT "0008002a000400001000" HELLO, NONE, TO_CLIENT, SAME },
+    { "hs=04000018" FRONT "0003000000" HELLO, 50, TO_CLIENT, SAME },
+    { "hs=04000019" FRONT "0004fafa0005" HELLO, 50, TO_CLIENT, SAME },
+    { "hs=0400001a" FRONT "0005fafa000201" HELLO, 50, TO_CLIENT, SAME },
+    { "hs=0400001b" FRONT "0004fafa00020102" HELLO, 50, TO_CLIENT, SAME },
+    { "hs=0400001b" FRONT "0008fafa00020102" HELLO, 50, TO_CLIENT, SAME },
+    { "hs=0400001a" FRONT "0005002a000100" HELLO, NONE, TO_CLIENT, 50 },
+    { "hs=04000019" FRONT "000400330000" HELLO, NONE, TO_CLIENT, 47 },
     { "hs=04000014000000090000000102"
       "6e6e"
       "00067469636b657400",
