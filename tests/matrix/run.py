@@ -37,7 +37,7 @@ from peers.stream import free_ports                                     # noqa: 
 DATABASES = {"both": "postgres", "tls-only": "tlsdb", "clear-only": "cleardb",
              "ssl-off": "postgres"}
 LEAVES = {"right": "alice", "other": "bob", "stranger": "alice-of-strangers"}
-LOG_PATIENCE_S = 3
+LOG_PATIENCE_S = 10
 
 
 # The proxy

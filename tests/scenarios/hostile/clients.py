@@ -5,6 +5,7 @@ EVIL stands in everything that no server may ever see.
 """
 import os
 import socket
+import ssl
 import struct
 
 from hostile.forger import (ALERT, CCS, DATA, HANDSHAKE, HELLO_REQUEST, TLS_1_2, TLS_1_3, Forger,
@@ -241,7 +242,7 @@ def _(dialer):
         try:
             stream.tls.do_handshake()
             break
-        except OSError:
+        except ssl.SSLWantReadError:
             continue
     stream.sock.sendall(flip(stream._out.read(), -1))
 

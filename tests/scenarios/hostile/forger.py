@@ -32,6 +32,8 @@ HELLO_REQUEST = handshake(0)
 
 
 def flip(data, at, bit=1):
+    if not data:
+        raise EOFError("there is nothing to spoil: the proxy was faster")
     at %= len(data)
     return data[:at] + bytes([data[at] ^ bit]) + data[at + 1:]
 
