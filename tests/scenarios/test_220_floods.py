@@ -116,7 +116,7 @@ def is_told(case, dialer):
     """Whether the lie got as far as its lie: without S or a login, a limit came before it."""
     try:
         case(dialer)
-    except (AssertionError, IndexError):
+    except (AssertionError, EOFError, IndexError):
         return False
     return True
 

@@ -34,9 +34,12 @@ class Dialer:
         return self.streams[-1]
 
     def asked(self):
-        """Behind the S that answers SSLRequest."""
+        """Behind the S that answers SSLRequest; EOFError where a limit was faster than we."""
         stream = self.plain(wire.SSL_REQUEST)
-        assert stream.read(1) == b"S"
+        answer = stream.read(1)
+        if not answer:
+            raise EOFError("closed instead of S")
+        assert answer == b"S"
         return stream
 
     def hello(self, version=None):
