@@ -4,49 +4,43 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypto/hkdf.h"
 
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
+#include "base/secret.h"
 
-union state {
-    SHA256_CTX sha256;
-    SHA512_CTX sha384;
-};
-
-static int start_sha256(union state *s)
+static int start_sha256(union hkdf_state *s)
 {
     return SHA256_Init(&s->sha256);
 }
 
-static int feed_sha256(union state *s, const void *p, size_t len)
+static int feed_sha256(union hkdf_state *s, const void *p, size_t len)
 {
     return SHA256_Update(&s->sha256, p, len);
 }
 
-static int end_sha256(union state *s, uint8_t *out)
+static int end_sha256(union hkdf_state *s, uint8_t *out)
 {
     return SHA256_Final(out, &s->sha256);
 }
 
-static int start_sha384(union state *s)
+static int start_sha384(union hkdf_state *s)
 {
     return SHA384_Init(&s->sha384);
 }
 
-static int feed_sha384(union state *s, const void *p, size_t len)
+static int feed_sha384(union hkdf_state *s, const void *p, size_t len)
 {
     return SHA384_Update(&s->sha384, p, len);
 }
 
-static int end_sha384(union state *s, uint8_t *out)
+static int end_sha384(union hkdf_state *s, uint8_t *out)
 {
     return SHA384_Final(out, &s->sha384);
 }
 
 /* None of these fails: there is nothing that could. */
 static const struct hash {
-    int (*start)(union state *s);
-    int (*feed)(union state *s, const void *p, size_t len);
-    int (*end)(union state *s, uint8_t *out);
+    int (*start)(union hkdf_state *s);
+    int (*feed)(union hkdf_state *s, const void *p, size_t len);
+    int (*end)(union hkdf_state *s, uint8_t *out);
     size_t bytes;
     size_t block_bytes;
 } hashes[HKDF_HASHES] = {
@@ -63,7 +57,7 @@ size_t hkdf_hash_bytes(enum hkdf_hash hash)
 
 void hkdf_hash_of_nothing(enum hkdf_hash hash, uint8_t out[static HKDF_LONGEST_HASH])
 {
-    union state s;
+    union hkdf_state s;
 
     hashes[hash].start(&s);
     hashes[hash].end(&s, out);
@@ -71,41 +65,36 @@ void hkdf_hash_of_nothing(enum hkdf_hash hash, uint8_t out[static HKDF_LONGEST_H
 
 /* ---- HMAC: RFC 2104 ---- */
 
-/* The two hashes of it, behind their first block, which is the key. */
-struct hmac {
-    const struct hash *hash;
-    union state        inner, outer;
-};
-
-static void set_key(struct hmac *hmac, const struct hash *hash, struct bytes key)
+void hkdf_secret_set(struct hkdf_secret *secret, enum hkdf_hash which, struct bytes from)
 {
-    uint8_t block[LONGEST_BLOCK] = { 0 };
+    const struct hash *hash = &hashes[which];
+    uint8_t            block[LONGEST_BLOCK] = { 0 };
 
-    hmac->hash = hash;
-    if (key.len > hash->block_bytes) {
-        hash->start(&hmac->inner);
-        hash->feed(&hmac->inner, key.p, key.len);
-        hash->end(&hmac->inner, block);
-    } else if (key.len > 0) {
-        memcpy(block, key.p, key.len);
+    secret->hash = which;
+    if (from.len > hash->block_bytes) {
+        hash->start(&secret->inner);
+        hash->feed(&secret->inner, from.p, from.len);
+        hash->end(&secret->inner, block);
+    } else if (from.len > 0) {
+        memcpy(block, from.p, from.len);
     }
-    for (size_t i = 0; i < hash->block_bytes; i++)
+    for (size_t i = 0; i < LONGEST_BLOCK; i++)
         block[i] ^= 0x36;
-    hash->start(&hmac->inner);
-    hash->feed(&hmac->inner, block, hash->block_bytes);
-    for (size_t i = 0; i < hash->block_bytes; i++)
+    hash->start(&secret->inner);
+    hash->feed(&secret->inner, block, hash->block_bytes);
+    for (size_t i = 0; i < LONGEST_BLOCK; i++)
         block[i] ^= 0x36 ^ 0x5c;
-    hash->start(&hmac->outer);
-    hash->feed(&hmac->outer, block, hash->block_bytes);
-    OPENSSL_cleanse(block, sizeof block);
+    hash->start(&secret->outer);
+    hash->feed(&secret->outer, block, hash->block_bytes);
+    secret_wipe(block, sizeof block);
 }
 
-/* Of `a` and `b`, one behind the other. */
-static void make(const struct hmac *hmac, struct bytes a, struct bytes b, struct bytes c,
-                 uint8_t *out)
+/* Of `a`, `b` and `c`, one behind the other. */
+static void hmac(const struct hkdf_secret *secret, struct bytes a, struct bytes b,
+                 struct bytes c, uint8_t *out)
 {
-    const struct hash *hash = hmac->hash;
-    union state        inner = hmac->inner, outer = hmac->outer;
+    const struct hash *hash = &hashes[secret->hash];
+    union hkdf_state   inner = secret->inner, outer = secret->outer;
 
     hash->feed(&inner, a.p, a.len);
     hash->feed(&inner, b.p, b.len);
@@ -113,8 +102,8 @@ static void make(const struct hmac *hmac, struct bytes a, struct bytes b, struct
     hash->end(&inner, out);
     hash->feed(&outer, out, hash->bytes);
     hash->end(&outer, out);
-    OPENSSL_cleanse(&inner, sizeof inner);
-    OPENSSL_cleanse(&outer, sizeof outer);
+    secret_wipe(&inner, sizeof inner);
+    secret_wipe(&outer, sizeof outer);
 }
 
 /* ---- HKDF: RFC 5869 ---- */
@@ -123,33 +112,30 @@ void hkdf_extract(enum hkdf_hash hash, struct bytes salt, struct bytes secret,
                   uint8_t out[static HKDF_LONGEST_HASH])
 {
     const struct bytes nothing = { NULL, 0 };
-    struct hmac        hmac;
+    struct hkdf_secret key;
 
-    set_key(&hmac, &hashes[hash], salt);
-    make(&hmac, secret, nothing, nothing, out);
-    OPENSSL_cleanse(&hmac, sizeof hmac);
+    hkdf_secret_set(&key, hash, salt);
+    hmac(&key, secret, nothing, nothing, out);
+    secret_wipe(&key, sizeof key);
 }
 
-bool hkdf_expand(enum hkdf_hash hash, struct bytes secret, struct bytes info, uint8_t *out,
-                 size_t len)
+bool hkdf_expand(const struct hkdf_secret *secret, struct bytes info, uint8_t *out, size_t len)
 {
-    struct hmac  hmac;
+    size_t       bytes = hashes[secret->hash].bytes;
     uint8_t      block[HKDF_LONGEST_HASH];
     struct bytes before = { NULL, 0 };
 
-    if (len > 255 * hashes[hash].bytes)
+    if (len > 255 * bytes)
         return false;
-    set_key(&hmac, &hashes[hash], secret);
     for (uint8_t count = 1; len > 0; count++) {
-        size_t part = len < hashes[hash].bytes ? len : hashes[hash].bytes;
+        size_t part = len < bytes ? len : bytes;
 
-        make(&hmac, before, info, bytes_of(&count, 1), block);
-        before = bytes_of(block, hashes[hash].bytes);
+        hmac(secret, before, info, bytes_of(&count, 1), block);
+        before = bytes_of(block, bytes);
         memcpy(out, block, part);
         out += part;
         len -= part;
     }
-    OPENSSL_cleanse(&hmac, sizeof hmac);
-    OPENSSL_cleanse(block, sizeof block);
+    secret_wipe(block, sizeof block);
     return true;
 }

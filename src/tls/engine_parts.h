@@ -18,13 +18,18 @@
 
 struct tls_record_layer;
 
-/* What was told of the traffic secrets: how long they are, and how much had been
- * written when the client's came into being. */
+/* How long what was told of a direction is, which stands in its struct tls_traffic; 0: it was
+ * not told. */
+struct tls_told {
+    uint8_t secret, key, iv;
+};
+
+/* And how much had been written when the client's secret came into being. */
 struct tls_handover {
-    size_t  mark;
-    bool    marked; /* in this call */
-    uint8_t read, written;
-    bool    listening; /* the secrets of the handshake itself are past */
+    size_t          mark;
+    bool            marked; /* in this call */
+    struct tls_told read, written;
+    bool            listening; /* the secrets of the handshake itself are past */
 };
 
 enum engine_state {
@@ -107,12 +112,15 @@ BIO_METHOD *tls_wire_method_new(void);
 /* hello.c: the callback of every server's SSL_CTX. */
 int tls_hello_received(SSL *ssl, int *alert, void *unused);
 
-/* handover.c: a traffic secret of the handshake that goes on; a line of the key log, where the
+/* handover.c: a traffic secret of the handshake that goes on; a key or a nonce's start that was
+ * derived from some secret; a line of the key log, where the
  * callback of an SSL_CTX is there while an engine needs it, which is to be said before each
  * step of a handshake and at each of its states; goes on with records of our own if nothing
  * speaks against it, without engine->ssl; what the peer lets us put in a record (RFC 6066 4).
  */
 void   tls_handover_secret(struct tls_engine *engine, bool of_client, struct bytes secret);
+void   tls_handover_key(struct tls_engine *engine, struct bytes from, struct bytes key);
+void   tls_handover_iv(struct tls_engine *engine, struct bytes from, struct bytes iv);
 void   tls_handover_line(const SSL *ssl, const char *line);
 void   tls_handover_listen(struct tls_engine *engine);
 void   tls_handover_passes(struct tls_engine *engine, OSSL_HANDSHAKE_STATE state);

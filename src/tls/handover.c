@@ -49,20 +49,63 @@ static const char *secret_of(const char *line, const char *label)
     return line != NULL ? line + 1 : NULL;
 }
 
+/* A direction of the session, and what was told of it. */
+struct side {
+    struct tls_traffic *traffic;
+    struct tls_told    *told;
+};
+
+static struct side side_of(struct tls_engine *engine, bool is_ours)
+{
+    if (is_ours)
+        return (struct side){ &engine->session.write, &engine->handover.written };
+    return (struct side){ &engine->session.read, &engine->handover.read };
+}
+
 void tls_handover_secret(struct tls_engine *engine, bool of_client, struct bytes secret)
 {
-    bool                is_ours = of_client == (engine_role(engine) == TLS_CLIENT);
-    struct tls_traffic *traffic = is_ours ? &engine->session.write : &engine->session.read;
-    uint8_t            *told = is_ours ? &engine->handover.written : &engine->handover.read;
+    struct side side = side_of(engine, of_client == (engine_role(engine) == TLS_CLIENT));
 
-    if (secret.len > sizeof traffic->secret)
+    if (secret.len > sizeof side.traffic->secret)
         return;
-    memcpy(traffic->secret, secret.p, secret.len);
-    *told = (uint8_t)secret.len;
+    memcpy(side.traffic->secret, secret.p, secret.len);
+    *side.told = (struct tls_told){ .secret = (uint8_t)secret.len };
     if (of_client && engine->out != NULL) {
         engine->handover.mark = engine->out->len;
         engine->handover.marked = true;
     }
+}
+
+/* The direction whose secret that is; false for others, those of the handshake. */
+static bool find_side(struct tls_engine *engine, struct bytes secret, struct side *out)
+{
+    for (int is_ours = 0; is_ours <= 1; is_ours++) {
+        *out = side_of(engine, is_ours != 0);
+        if (out->told->secret == secret.len && secret.len > 0 &&
+            CRYPTO_memcmp(out->traffic->secret, secret.p, secret.len) == 0)
+            return true;
+    }
+    return false;
+}
+
+void tls_handover_key(struct tls_engine *engine, struct bytes from, struct bytes key)
+{
+    struct side side;
+
+    if (key.len > TLS_LONGEST_KEY || !find_side(engine, from, &side))
+        return;
+    memcpy(side.traffic->key, key.p, key.len);
+    side.told->key = (uint8_t)key.len;
+}
+
+void tls_handover_iv(struct tls_engine *engine, struct bytes from, struct bytes iv)
+{
+    struct side side;
+
+    if (iv.len > TLS_NONCE_BYTES || !find_side(engine, from, &side))
+        return;
+    memcpy(side.traffic->iv, iv.p, iv.len);
+    side.told->iv = (uint8_t)iv.len;
 }
 
 void tls_handover_line(const SSL *ssl, const char *line)
@@ -142,23 +185,29 @@ static bool is_settled(SSL *ssl)
            SSL_has_pending(ssl) == 0 && SSL_get_key_update_type(ssl) == SSL_KEY_UPDATE_NONE;
 }
 
+/* What OpenSSL has derived already is not derived again. */
+static bool start_side(struct side side, struct tls_aeads *aeads, enum tls_suite suite)
+{
+    side.traffic->suite = (uint8_t)suite;
+    side.traffic->sequence = 0;
+    return (side.told->key == tls_suite_key_bytes(suite) && side.told->iv == TLS_NONCE_BYTES) ||
+           tls_traffic_start(side.traffic, aeads);
+}
+
 static bool start_traffic(struct tls_engine *engine)
 {
-    struct tls_session *session = &engine->session;
-    struct tls_aeads   *aeads = tls_context_aeads(engine->context);
-    const SSL_CIPHER   *cipher = SSL_get_current_cipher(engine->ssl);
-    enum tls_suite      suite = tls_suite_find(SSL_CIPHER_get_protocol_id(cipher));
-    size_t              secret_bytes = tls_suite_secret_bytes(suite);
-    uint64_t            written;
+    struct tls_aeads *aeads = tls_context_aeads(engine->context);
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(engine->ssl);
+    enum tls_suite    suite = tls_suite_find(SSL_CIPHER_get_protocol_id(cipher));
+    size_t            secret_bytes = tls_suite_secret_bytes(suite);
+    uint64_t          written;
 
-    if (suite == TLS_SUITE_NONE || engine->handover.read != secret_bytes ||
-        engine->handover.written != secret_bytes || !count_written(engine, &written) ||
-        !tls_aeads_prepare(aeads, suite))
+    if (suite == TLS_SUITE_NONE || engine->handover.read.secret != secret_bytes ||
+        engine->handover.written.secret != secret_bytes || !count_written(engine, &written) ||
+        !tls_aeads_prepare(aeads, suite) || !start_side(side_of(engine, false), aeads, suite) ||
+        !start_side(side_of(engine, true), aeads, suite))
         return false;
-    session->read.suite = session->write.suite = (uint8_t)suite;
-    if (!tls_traffic_start(&session->read, aeads) || !tls_traffic_start(&session->write, aeads))
-        return false;
-    session->write.sequence = written;
+    engine->session.write.sequence = written;
     return true;
 }
 

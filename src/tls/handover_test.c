@@ -360,14 +360,14 @@ static void only_the_two_secrets_are_taken_from_the_key_log(void **state)
 
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         secret_line(engine, lines[i]);
-        assert_int_equal(engine->handover.written, 0);
-        assert_int_equal(engine->handover.read, 0);
+        assert_int_equal(engine->handover.written.secret, 0);
+        assert_int_equal(engine->handover.read.secret, 0);
     }
     secret_line(engine, "CLIENT_TRAFFIC_SECRET_0 00 0aFf");
-    assert_int_equal(engine->handover.written, 2);
+    assert_int_equal(engine->handover.written.secret, 2);
     assert_memory_equal(engine->session.write.secret, "\x0a\xff", 2);
     secret_line(engine, "SERVER_TRAFFIC_SECRET_0 00 102030");
-    assert_int_equal(engine->handover.read, 3);
+    assert_int_equal(engine->handover.read.secret, 3);
     tls_engine_free(engine);
     tls_context_release(context);
 }
@@ -418,12 +418,12 @@ static void read_ahead(struct tls_engine *engine)
 
 static void forget_secret(struct tls_engine *engine)
 {
-    engine->handover.written = 0;
+    engine->handover.written.secret = 0;
 }
 
 static void shorten_secret(struct tls_engine *engine)
 {
-    engine->handover.written--;
+    engine->handover.written.secret--;
 }
 
 static void any_doubt_leaves_it_with_openssl(void **state)
@@ -453,14 +453,43 @@ static void a_suite_that_is_not_ours_leaves_no_secret_here(void **state)
     tls_pair_handshake(&pair, SIZE_MAX);
     assert_int_equal(pair.server.verdict, TLS_DONE);
     assert_string_equal(tls_engine_facts(pair.server.engine)->record_layer, "library");
-    assert_int_equal(pair.server.engine->handover.written, 32); /* it was told */
+    assert_int_equal(pair.server.engine->handover.written.secret, 32); /* it was told */
     assert_memory_equal(&pair.server.engine->session, &nothing, sizeof nothing);
     assert_memory_equal(&pair.client.engine->session, &nothing, sizeof nothing);
     tls_pair_fini(&pair);
 }
 
+/* That they are the right ones is seen above: the peers hear each other. */
+static void keys_that_were_derived_already_are_taken(void **state)
+{
+    struct tls_pair pair;
+
+    tls_pair_init(&pair,
+                  tls_pair_engine(&(struct tls_policy_options){ .role = TLS_CLIENT },
+                                  &(struct tls_engine_options){ .wall_s = CERTS_NOW }),
+                  tls_pair_engine(&(struct tls_policy_options){ .role = TLS_SERVER,
+                                                                .identity = pki.server },
+                                  &(struct tls_engine_options){ .wall_s = CERTS_NOW }));
+    tls_pair_handshake(&pair, SIZE_MAX);
+    for (int i = 0; i < 2; i++) {
+        const struct tls_engine *engine = i == 0 ? pair.client.engine : pair.server.engine;
+        const struct tls_told   *told[] = { &engine->handover.read, &engine->handover.written };
+
+        for (int side = 0; side < 2; side++) {
+            assert_int_equal(told[side]->secret, 48);
+            assert_int_equal(told[side]->key, 32);
+            assert_int_equal(told[side]->iv, 12);
+        }
+        assert_int_equal(engine->session.read.suite, TLS_SUITE_AES_256_GCM_SHA384);
+    }
+    tls_pair_fini(&pair);
+}
+
 int main(void)
 {
+    const struct CMUnitTest own_tests[] = {
+        cmocka_unit_test(keys_that_were_derived_already_are_taken),
+    };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(after_every_kind_of_handshake_both_hear_each_other),
         cmocka_unit_test(early_data_is_skipped_and_nothing_of_it_is_heard),
@@ -473,5 +502,6 @@ int main(void)
     /* the secrets from OpenSSL's key log, then from derivations of our own */
     if (cmocka_run_group_tests(tests, make_pki, remove_pki) != 0 || !tls_key_schedule_start())
         return 1;
-    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+    return cmocka_run_group_tests(tests, make_pki, remove_pki) +
+           cmocka_run_group_tests(own_tests, make_pki, remove_pki);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "tls/key_schedule.h"
 
+#include "base/secret.h"
 #include "crypto/hkdf.h"
 #include "tls/engine_parts.h"
 
@@ -20,6 +21,23 @@
 static OSSL_PROVIDER                   *started; /* for the life of the process */
 static const char                      *refusal = "nothing else was asked for";
 static _Thread_local struct tls_engine *listener;
+
+/* The top of the schedule where there is no PSK: the same for everybody. */
+static struct top {
+    uint8_t nothing[HKDF_LONGEST_HASH]; /* Hash("") */
+    uint8_t early[HKDF_LONGEST_HASH];   /* secret */
+    uint8_t derived[HKDF_LONGEST_HASH]; /* from it */
+} tops[HKDF_HASHES];
+
+/* Each secret is expanded three times or more: the last ones are kept ready while there is
+ * somebody who waits for them. */
+#define READY_MOST 4u
+static _Thread_local struct ready {
+    size_t             len; /* 0: none */
+    uint8_t            secret[HKDF_LONGEST_HASH];
+    struct hkdf_secret as;
+} ready[READY_MOST];
+static _Thread_local unsigned next_ready;
 
 /* ---- what is asked for ---- */
 
@@ -93,12 +111,45 @@ static uint8_t *put(uint8_t *to, struct bytes b)
     return to + b.len;
 }
 
+static const struct hkdf_secret *keep_ready(enum hkdf_hash hash, struct bytes secret)
+{
+    struct ready *one = &ready[next_ready++ % READY_MOST];
+
+    one->len = secret.len;
+    memcpy(one->secret, secret.p, secret.len);
+    hkdf_secret_set(&one->as, hash, secret);
+    return &one->as;
+}
+
+/* NULL where it is not to be kept. */
+static const struct hkdf_secret *find_ready(enum hkdf_hash hash, struct bytes secret)
+{
+    if (listener == NULL || secret.len > HKDF_LONGEST_HASH)
+        return NULL;
+    for (size_t i = 0; i < READY_MOST; i++) {
+        if (ready[i].len == secret.len && ready[i].as.hash == hash &&
+            CRYPTO_memcmp(ready[i].secret, secret.p, secret.len) == 0)
+            return &ready[i].as;
+    }
+    return keep_ready(hash, secret);
+}
+
+static void forget_ready(void)
+{
+    if (next_ready > 0)
+        secret_wipe(ready, sizeof ready);
+    next_ready = 0;
+}
+
 /* HKDF-Expand-Label(secret, label, context, len) */
 static bool expand_label(const struct wish *wish, struct bytes secret, struct bytes context,
                          uint8_t *out, size_t len)
 {
-    uint8_t info[LONGEST_INFO], *at = info;
-    size_t  label_len = wish->prefix.len + wish->label.len;
+    const struct hkdf_secret *known = find_ready(wish->hash, secret);
+    struct hkdf_secret        once;
+    uint8_t                   info[LONGEST_INFO], *at = info;
+    size_t                    label_len = wish->prefix.len + wish->label.len;
+    bool                      good;
 
     if (len > UINT16_MAX || label_len > UINT8_MAX || context.len > UINT8_MAX)
         return false;
@@ -109,7 +160,29 @@ static bool expand_label(const struct wish *wish, struct bytes secret, struct by
     at = put(at, wish->label);
     *at++ = (uint8_t)context.len;
     at = put(at, context);
-    return hkdf_expand(wish->hash, secret, bytes_of(info, (size_t)(at - info)), out, len);
+    if (known != NULL)
+        return hkdf_expand(known, bytes_of(info, (size_t)(at - info)), out, len);
+    hkdf_secret_set(&once, wish->hash, secret);
+    good = hkdf_expand(&once, bytes_of(info, (size_t)(at - info)), out, len);
+    secret_wipe(&once, sizeof once);
+    return good;
+}
+
+#define PREFIX  "tls13 "
+#define DERIVED "derived"
+
+/* Derive-Secret(secret, "derived", "") */
+static bool derive(const struct wish *wish, struct bytes secret, uint8_t *out)
+{
+    const struct top *top = &tops[wish->hash];
+
+    if (!bytes_equal(wish->prefix, bytes_of_string(PREFIX)) ||
+        !bytes_equal(wish->label, bytes_of_string(DERIVED)))
+        return false;
+    if (CRYPTO_memcmp(secret.p, top->early, secret.len) != 0)
+        return expand_label(wish, secret, bytes_of(top->nothing, secret.len), out, secret.len);
+    memcpy(out, top->derived, secret.len);
+    return true;
 }
 
 /*
@@ -123,30 +196,49 @@ static bool extract(const struct wish *wish, uint8_t *out, size_t len)
     static const uint8_t zeros[HKDF_LONGEST_HASH];
     size_t               hash_bytes = hkdf_hash_bytes(wish->hash);
     struct bytes         in = wish->key.len > 0 ? wish->key : bytes_of(zeros, hash_bytes);
-    uint8_t              nothing[HKDF_LONGEST_HASH], derived[HKDF_LONGEST_HASH];
-    struct bytes         salt = { NULL, 0 };
+    uint8_t              derived[HKDF_LONGEST_HASH];
 
-    if (len != hash_bytes)
+    if (len != hash_bytes || (wish->salt.len > 0 && wish->salt.len != hash_bytes))
         return false;
-    if (wish->salt.len > 0) {
-        hkdf_hash_of_nothing(wish->hash, nothing);
-        if (!expand_label(wish, wish->salt, bytes_of(nothing, hash_bytes), derived, hash_bytes))
-            return false;
-        salt = bytes_of(derived, hash_bytes);
+    if (wish->salt.len == 0 && wish->key.len == 0) {
+        memcpy(out, tops[wish->hash].early, len);
+        return true;
     }
-    hkdf_extract(wish->hash, salt, in, out);
-    OPENSSL_cleanse(derived, sizeof derived);
+    if (wish->salt.len > 0 && !derive(wish, wish->salt, derived))
+        return false;
+    hkdf_extract(wish->hash, bytes_of(derived, wish->salt.len), in, out);
+    secret_wipe(derived, sizeof derived);
     return true;
 }
 
-static void tell(struct bytes label, struct bytes secret)
+static void fill_top(enum hkdf_hash hash)
+{
+    const struct wish    wish = { .hash = hash,
+                                  .prefix = bytes_of_string(PREFIX),
+                                  .label = bytes_of_string(DERIVED) };
+    static const uint8_t zeros[HKDF_LONGEST_HASH];
+    struct top          *top = &tops[hash];
+    size_t               len = hkdf_hash_bytes(hash);
+
+    hkdf_hash_of_nothing(hash, top->nothing);
+    hkdf_extract(hash, bytes_of(NULL, 0), bytes_of(zeros, len), top->early);
+    (void)!expand_label(&wish, bytes_of(top->early, len), bytes_of(top->nothing, len),
+                        top->derived, len); /* fails with other lengths only */
+}
+
+/* Secrets of what follows the handshake, and what is derived from them. */
+static void tell(struct bytes from, struct bytes label, struct bytes value)
 {
     if (listener == NULL)
         return;
     if (bytes_equal(label, bytes_of_string("c ap traffic")))
-        tls_handover_secret(listener, true, secret);
+        tls_handover_secret(listener, true, value);
     else if (bytes_equal(label, bytes_of_string("s ap traffic")))
-        tls_handover_secret(listener, false, secret);
+        tls_handover_secret(listener, false, value);
+    else if (bytes_equal(label, bytes_of_string("key")))
+        tls_handover_key(listener, from, value);
+    else if (bytes_equal(label, bytes_of_string("iv")))
+        tls_handover_iv(listener, from, value);
 }
 
 /* ---- the provider ---- */
@@ -172,7 +264,7 @@ static int on_derive(void *context, unsigned char *out, size_t len, const OSSL_P
     if (wish.mode != EVP_KDF_HKDF_MODE_EXPAND_ONLY || wish.key.len == 0 ||
         !expand_label(&wish, wish.key, wish.data, out, len))
         return 0;
-    tell(wish.label, bytes_of(out, len));
+    tell(wish.key, wish.label, bytes_of(out, len));
     return 1;
 }
 
@@ -229,6 +321,8 @@ static const char *start(void)
 {
     static bool is_added;
 
+    for (int hash = 0; hash < HKDF_HASHES; hash++)
+        fill_top((enum hkdf_hash)hash);
     if (!are_of("default", NULL))
         return "OpenSSL is set up to derive by another provider than its default one";
     is_added = is_added || OSSL_PROVIDER_add_builtin(NULL, NAME, on_start) == 1;
@@ -266,4 +360,6 @@ const char *tls_key_schedule_properties(void)
 void tls_key_schedule_tell(struct tls_engine *engine)
 {
     listener = engine;
+    if (engine == NULL)
+        forget_ready();
 }
