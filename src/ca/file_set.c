@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -195,27 +196,66 @@ static enum fail sync_folder(const char *path, struct failure *why)
     return rc;
 }
 
-/* The old file keeps a second name until all is done; not every file system has those. */
-static void keep_old(struct file_entry *entry)
+static enum fail map(const char *path, struct bytes *out, struct failure *why)
 {
+    int         fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    void       *at = NULL;
+    enum fail   rc = FAIL_NONE;
+
+    *out = bytes_of(NULL, 0);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        rc = fail_errno(why, errno, "could not open %s", path);
+    else if (st.st_size > 0 &&
+             (at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
+        rc = fail_errno(why, errno, "could not read %s", path);
+    else
+        *out = bytes_of(at, (size_t)st.st_size);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+/* Through no memory of ours: it may be a key.  "Public" keeps the mode as it is. */
+static enum fail copy_old(const struct file_entry *entry, struct failure *why)
+{
+    struct file_source copy = { .path = entry->path, .kind = FILE_PUBLIC };
+    enum fail          rc = map(entry->path, &copy.text, why);
+
+    if (rc == FAIL_NONE)
+        rc = write_fresh(entry->old, &copy, why);
+    if (copy.text.len > 0)
+        munmap((void *)(uintptr_t)copy.text.p, copy.text.len);
+    return rc;
+}
+
+/* The old file keeps a second name until all is done; where a file system has none, a copy. */
+static enum fail keep_old(struct file_entry *entry, struct failure *why)
+{
+    struct stat st;
+
     unlink(entry->old);
     if (link(entry->path, entry->old) == 0)
-        return;
-    entry->is_first = errno == ENOENT;
+        return FAIL_NONE;
+    if (lstat(entry->path, &st) == 0 || errno != ENOENT)
+        return copy_old(entry, why);
     free(entry->old);
     entry->old = NULL;
+    return FAIL_NONE;
 }
 
 static enum fail rename_one(struct file_entry *entry, struct failure *why)
 {
-    unsigned flags = entry->may_replace ? 0 : RENAME_NOREPLACE;
-    int      rc;
+    unsigned  flags = entry->may_replace ? 0 : RENAME_NOREPLACE;
+    enum fail rc = keep_old(entry, why);
+    int       renamed;
 
-    keep_old(entry);
-    rc = renameat2(AT_FDCWD, entry->fresh, AT_FDCWD, entry->path, flags);
-    if (rc != 0 && (errno == EINVAL || errno == ENOSYS)) /* it knows no flags */
-        rc = rename(entry->fresh, entry->path);
-    if (rc != 0)
+    if (rc != FAIL_NONE)
+        return rc;
+    renamed = renameat2(AT_FDCWD, entry->fresh, AT_FDCWD, entry->path, flags);
+    if (renamed != 0 && (errno == EINVAL || errno == ENOSYS)) /* it knows no flags */
+        renamed = rename(entry->fresh, entry->path);
+    if (renamed != 0)
         return fail_errno(why, errno, "could not rename %s to %s", entry->fresh, entry->path);
     entry->is_renamed = true;
     return FAIL_NONE;
@@ -228,7 +268,7 @@ static void undo(struct file_set *set)
 
         if (entry->is_renamed && entry->old != NULL)
             rename(entry->old, entry->path);
-        else if (entry->is_renamed && entry->is_first) /* not the only one there is */
+        else if (entry->is_renamed)
             unlink(entry->path);
     }
 }

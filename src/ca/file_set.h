@@ -25,10 +25,9 @@ struct file_set {
     struct file_entry {
         char *path;
         char *fresh; /* written, and not yet renamed; NULL: it has been */
-        char *old;   /* the file that was there, under another name; NULL: none */
+        char *old;   /* the file that was there, under another name; NULL: there was none */
         bool  may_replace;
         bool  is_renamed;
-        bool  is_first; /* there was none before */
     } entries[FILE_SET_MOST];
     size_t count;
 };

@@ -6,6 +6,8 @@
 #include "harness/check.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -122,6 +124,58 @@ static void a_commit_that_fails_half_way_is_undone(void **state)
     assert_int_equal(count_files(), 2);
 }
 
+/* In the place of libc's, for file systems without second names. */
+static int link_error;
+
+int link(const char *from, const char *to)
+{
+    errno = link_error;
+    return link_error == 0 ? linkat(AT_FDCWD, from, AT_FDCWD, to, 0) : -1;
+}
+
+static void without_second_names_it_is_undone_as_well(void **state)
+{
+    struct file_set set = { 0 };
+    struct failure  why = { 0 };
+    struct stat     before, after;
+
+    write_old();
+    assert_int_equal(chmod(at("a"), 0640), 0);
+    assert_int_equal(truncate(at("b"), 0), 0); /* which may be empty */
+    assert_int_equal(stat(at("a"), &before), 0);
+    link_error = EPERM;
+    assert_int_equal(add(&set, "a", "new a", true, NULL), FAIL_NONE);
+    assert_int_equal(add(&set, "b", "new b", true, NULL), FAIL_NONE);
+    assert_int_equal(add(&set, "c", "new c", true, NULL), FAIL_NONE);
+    assert_int_equal(add(&set, "d", "new d", true, NULL), FAIL_NONE);
+    assert_int_equal(mkdir(at("d"), 0700), 0);
+    assert_int_equal(file_set_commit(&set, &why), FAIL_IO);
+    assert_non_null(strstr(why.text, "/d: ")); /* and no file before */
+    file_set_fini(&set);
+    link_error = 0;
+    assert_int_equal(rmdir(at("d")), 0);
+    assert_contents("a", "old a");
+    assert_contents("b", "");
+    assert_int_equal(stat(at("a"), &after), 0);
+    assert_int_equal(after.st_mode, before.st_mode);
+    assert_int_equal(after.st_uid, before.st_uid);
+    assert_int_equal(count_files(), 2);
+}
+
+static void without_second_names_a_commit_leaves_no_copy(void **state)
+{
+    struct file_set set = { 0 };
+
+    write_old();
+    link_error = EOPNOTSUPP;
+    assert_int_equal(add(&set, "a", "new a", true, NULL), FAIL_NONE);
+    assert_int_equal(file_set_commit(&set, NULL), FAIL_NONE);
+    file_set_fini(&set);
+    link_error = 0;
+    assert_contents("a", "new a");
+    assert_int_equal(count_files(), 2);
+}
+
 static void a_file_that_came_meanwhile_is_not_replaced(void **state)
 {
     struct file_set set = { 0 }, other = { 0 };
@@ -174,6 +228,8 @@ int main(void)
         cmocka_unit_test(nothing_is_seen_before_the_commit),
         cmocka_unit_test(what_is_not_committed_is_gone),
         cmocka_unit_test(a_commit_that_fails_half_way_is_undone),
+        cmocka_unit_test(without_second_names_it_is_undone_as_well),
+        cmocka_unit_test(without_second_names_a_commit_leaves_no_copy),
         cmocka_unit_test(a_file_that_came_meanwhile_is_not_replaced),
         cmocka_unit_test(more_files_than_fit_are_refused),
         cmocka_unit_test(paths_are_joined_by_one_slash),

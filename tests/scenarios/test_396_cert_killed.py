@@ -12,13 +12,13 @@ from peers.proxy import program
 # Where each step of file_set.c enters the system: writing, keeping the old file, giving the name.
 NAMES = ["renameat", "renameat2"]       # the latter where nothing may be replaced
 STEPS = ["fsync", "?link,?linkat", *NAMES]
+STRACE = [shutil.which("strace"), "-f", "-qq", "-o", "/dev/null"]
 MOST = 60       # more often than any of them is called by one run
 
 
 def killed(step, when, words):
     """True where the run got to the `when`-th call of this kind, and died of it."""
-    strace = [shutil.which("strace"), "-f", "-qq", "-o", "/dev/null", "-e", f"trace={step}",
-              "-e", f"inject={step}:signal=KILL:when={when}"]
+    strace = [*STRACE, "-e", f"trace={step}", "-e", f"inject={step}:signal=KILL:when={when}"]
     done = subprocess.run([*strace, program(), "cert", *words], capture_output=True, text=True,
                           timeout=60, check=False, stdin=subprocess.DEVNULL,
                           env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
@@ -94,6 +94,32 @@ def test_a_renewal_that_is_killed_leaves_whole_files_and_the_next_one_mends(fold
         assert ("new.example" in cert.text_of(f"{place}/db/server.crt")) != place.endswith("/base")
         cert.good(*[word.format(place) for word in words], "another.example")
         assert hidden(place) == []
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_renewal_whose_names_cannot_be_given_leaves_the_old_files(folder, links):
+    """The second of two names, for instance; also where a file cannot have two."""
+    base = os.path.join(folder, "base")
+    os.mkdir(base)
+    words = ["server", "--ca", f"{base}/ca", "--out", f"{base}/db", "--force", "--name"]
+    cert.good("ca", "--subject", "CN=R", "--out", f"{base}/ca")
+    cert.good(*words, "old.example")
+    before = {one: cert.contents(f"{base}/{one}") for one in ("ca", "db")}
+    faults = [] if links else ["-e", "inject=?link,?linkat:error=EPERM"]
+    for when in range(1, MOST):
+        done = subprocess.run(
+            [*STRACE, "-e", f"trace={','.join(['?link', '?linkat', *NAMES])}", *faults,
+             "-e", f"inject={','.join(NAMES)}:error=EIO:when={when}", program(), "cert", *words,
+             "new.example"], capture_output=True, text=True, timeout=60, check=False,
+            stdin=subprocess.DEVNULL, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+        if done.returncode == 0:
+            break
+        assert "could not rename" in done.stderr, done
+        for one, contents in before.items():
+            assert cert.contents(f"{base}/{one}") == contents
+    assert when == 4                    # books, key, certificate
+    assert "new.example" in cert.text_of(f"{base}/db/server.crt")
+    assert hidden(base) == []
 
 
 def test_authorities_that_are_killed_while_they_are_made_can_be_made_again(folder):
