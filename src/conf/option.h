@@ -21,7 +21,7 @@ struct conf_strings {
 
 /* What the field of a setting is. */
 enum option_type {
-    OPTION_STRING,       /* char *; min and max are its length */
+    OPTION_STRING,       /* char *; min (0 or 1) and max are its length */
     OPTION_PATH,         /* char *, made absolute unless it is one of the choices */
     OPTION_ADDRESS,      /* char *, a path behind "unix:" made absolute */
     OPTION_STRING_LIST,  /* struct conf_strings; a single one needs no brackets */
@@ -58,7 +58,8 @@ struct option {
 
 bool option_is_list(enum option_type type);
 
-#define OPTION_LIMIT 48 /* the most rows one table has */
+#define LONGEST_PATH 4095 /* of an OPTION_PATH, whose rows say no limits */
+#define OPTION_LIMIT 48   /* the most rows one table has */
 
 struct conf_table {
     const char          *header;       /* "[proxy.listener]"; "" for the top of the file */

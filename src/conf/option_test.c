@@ -46,8 +46,6 @@ static const struct option rows[] = {
     { .name = "recipe",
       .type = OPTION_PATH,
       .field = AT(recipe),
-      .min = 1,
-      .max = 99,
       .choices = words,
       .default_text = "none",
       .sample = "\"a\"",
@@ -186,6 +184,21 @@ static void each_type_is_bound(void **state)
     fini(&f);
 }
 
+static void a_path_is_as_long_as_one_can_be_opened(void **state)
+{
+    char text[LONGEST_PATH + 20];
+
+    for (int len = LONGEST_PATH; len <= LONGEST_PATH + 1; len++) {
+        struct fixture f = { .problems = { 0 } };
+
+        snprintf(text, sizeof text, "recipe = \"/%0*d\"\n", len - 1, 0);
+        bind(&f, text);
+        assert_int_equal(f.problems.count, len > LONGEST_PATH);
+        assert_int_equal(f.kitchen.recipe != NULL, len <= LONGEST_PATH);
+        fini(&f);
+    }
+}
+
 static void a_word_that_is_no_path_stays_as_it_is(void **state)
 {
     struct fixture f = { .problems = { 0 } };
@@ -216,6 +229,7 @@ static void a_bad_value_is_told_and_changes_nothing(void **state)
     } samples[] = {
         { "cook = \"\"", "cook: is empty" },
         { "cook = \"Robert\"", "cook: has 6 characters; the most is 5" },
+        { "recipe = \"\"", "recipe: is empty" },
         { "cook = \"a\\u0000\"", "cook: has a control character in it" },
         { "cook = [\"a\"]", "cook: is a list, not text" },
         { "cook = {}", "cook: is a section, not text" },
@@ -449,6 +463,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(presets_are_read_as_users_write_them),
         cmocka_unit_test(each_type_is_bound),
+        cmocka_unit_test(a_path_is_as_long_as_one_can_be_opened),
         cmocka_unit_test(a_word_that_is_no_path_stays_as_it_is),
         cmocka_unit_test(what_is_bound_later_replaces_what_was_there),
         cmocka_unit_test(a_bad_value_is_told_and_changes_nothing),

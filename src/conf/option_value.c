@@ -193,20 +193,30 @@ static char *absolute_address(const char *folder, const char *text)
     return address;
 }
 
+/* A path has no limits of its row: it is empty only where "" is one of the words. */
+static bool check_length(const struct option_binding *b, const char *text)
+{
+    const struct option *row = b->row;
+    bool     may_be_empty = is_path(row->type) ? find_choice(row, "") != NULL : row->min == 0;
+    uint64_t most = is_path(row->type) ? LONGEST_PATH : row->max;
+    size_t   len = strlen(text);
+
+    if (len == 0 && !may_be_empty)
+        complain(b, "is empty");
+    else if (len > most)
+        complain(b, "has %zu characters; the most is %" PRIu64, len, most);
+    else
+        return true;
+    return false;
+}
+
 /* The text as it is kept; NULL after a complaint. */
 static char *new_text(const struct option_binding *b, const char *text)
 {
-    char  *kept;
-    size_t len = strlen(text);
+    char *kept;
 
-    if (len == 0 && b->row->min > 0) {
-        complain(b, "is empty");
+    if (!check_length(b, text))
         return NULL;
-    }
-    if (len < b->row->min || len > b->row->max) {
-        complain(b, "has %zu characters; the most is %" PRIu64, len, b->row->max);
-        return NULL;
-    }
     if (is_path(b->row->type) && find_choice(b->row, text) == NULL &&
         !(b->row->takes_uri && is_uri(text)))
         kept = conf_file_absolute(b->scope->folder, text);

@@ -39,8 +39,6 @@ const struct option settings_client_tls_rows[] = {
     { .name = "server_cert",
       .type = OPTION_PATH_LIST,
       .field = AT(server_cert),
-      .min = 1,
-      .max = LONGEST_PATH,
       .default_text = "none",
       .sample = "\"server.crt\"",
       .is_in_sample = true,
@@ -52,8 +50,6 @@ const struct option settings_client_tls_rows[] = {
     { .name = "server_key",
       .type = OPTION_PATH_LIST,
       .field = AT(server_key),
-      .min = 1,
-      .max = LONGEST_PATH,
       .takes_uri = true,
       .default_text = "none",
       .sample = "\"server.key\"",
@@ -63,13 +59,7 @@ const struct option settings_client_tls_rows[] = {
               "SEC1), readable by its owner alone (or root's with mode 0640). Or the URI of a "
               "store, "
               "\"pkcs11:...\", where openssl.cnf has a provider for it." },
-    { .name = "key_passphrase_command",
-      .type = OPTION_STRING,
-      .field = AT(key_passphrase_command),
-      .min = 1,
-      .max = LONGEST_COMMAND,
-      .default_text = "none; a key with a passphrase is an error then",
-      .sample = "\"/usr/local/bin/passphrase %p\"",
+    { ROW_KEY_PASSPHRASE_COMMAND,
       .help =
           "Prints the passphrase of server_key, or the PIN of its token. Run by /bin/sh for "
           "each "
@@ -79,8 +69,6 @@ const struct option settings_client_tls_rows[] = {
     { .name = "client_ca",
       .type = OPTION_PATH,
       .field = AT(client_ca),
-      .min = 1,
-      .max = LONGEST_PATH,
       .default_text = "none",
       .sample = "\"clients-ca.crt\"",
       .is_in_sample = true,
@@ -90,8 +78,6 @@ const struct option settings_client_tls_rows[] = {
     { .name = "client_crl_file",
       .type = OPTION_PATH,
       .field = AT(client_crl_file),
-      .min = 1,
-      .max = LONGEST_PATH,
       .default_text = "none",
       .sample = "\"clients.crl\"",
       .help =
@@ -100,8 +86,6 @@ const struct option settings_client_tls_rows[] = {
     { .name = "client_crl_dir",
       .type = OPTION_PATH,
       .field = AT(client_crl_dir),
-      .min = 1,
-      .max = LONGEST_PATH,
       .default_text = "none",
       .sample = "\"crls\"",
       .help =
@@ -118,8 +102,6 @@ const struct option settings_client_tls_rows[] = {
     { .name = "ident_file",
       .type = OPTION_PATH,
       .field = AT(ident_file),
-      .min = 1,
-      .max = LONGEST_PATH,
       .default_text = "none",
       .sample = "\"pg_ident.conf\"",
       .help =
@@ -136,47 +118,16 @@ const struct option settings_client_tls_rows[] = {
       .sample = "\"certs\"",
       .help = "The map in ident_file that counts. With it the name and the user need not be "
               "equal, and equal ones need a line too." },
-    { .name = "min_protocol_version",
-      .type = OPTION_CHOICE,
-      .field = AT(tls.min_protocol),
-      .choices = settings_tls_versions,
-      .default_text = "`TLSv1.2`, or more where openssl.cnf asks for it",
-      .sample = "\"TLSv1.3\"",
-      .help = "The oldest version of TLS that is spoken." },
-    { .name = "max_protocol_version",
-      .type = OPTION_CHOICE,
-      .field = AT(tls.max_protocol),
-      .choices = settings_tls_versions,
-      .default_text = "as openssl.cnf says, or the newest",
-      .sample = "\"TLSv1.3\"",
-      .help = "The newest version of TLS that is spoken." },
-    { .name = "ciphers",
-      .type = OPTION_STRING,
-      .field = AT(tls.ciphers),
-      .min = 1,
-      .max = LONGEST_LIST,
-      .default_text = "`\"ECDHE+AESGCM:ECDHE+CHACHA20\"`",
-      .sample = "\"ECDHE+AESGCM\"",
+    { ROW_MIN_PROTOCOL, .help = "The oldest version of TLS that is spoken." },
+    { ROW_MAX_PROTOCOL, .help = "The newest version of TLS that is spoken." },
+    { ROW_CIPHERS,
       .help =
           "Ciphers of TLS 1.2, in OpenSSL's syntax. A list that lets one without encryption "
           "or without a certificate in is an error." },
-    { .name = "ciphersuites",
-      .type = OPTION_STRING,
-      .field = AT(tls.ciphersuites),
-      .min = 1,
-      .max = LONGEST_LIST,
-      .default_text = "as openssl.cnf says",
-      .sample = "\"TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256\"",
-      .help = "Ciphersuites of TLS 1.3, with colons between them." },
-    { .name = "groups",
-      .type = OPTION_STRING,
-      .field = AT(tls.groups),
-      .min = 1,
-      .max = LONGEST_LIST,
-      .default_text = "as openssl.cnf says",
-      .sample = "\"X25519:P-256\"",
-      .help = "Groups for the key exchange, the best first, with colons between them. "
-              "X25519MLKEM768 needs OpenSSL 3.5." },
+    { ROW_CIPHERSUITES, .help = "Ciphersuites of TLS 1.3, with colons between them." },
+    { ROW_GROUPS, .help =
+                      "Groups for the key exchange, the best first, with colons between them. "
+                      "X25519MLKEM768 needs OpenSSL 3.5." },
     { .name = "prefer_server_ciphers",
       .type = OPTION_SWITCH,
       .field = AT(prefer_server_ciphers),
@@ -186,8 +137,6 @@ const struct option settings_client_tls_rows[] = {
     { .name = "dh_params_file",
       .type = OPTION_PATH,
       .field = AT(dh_params_file),
-      .min = 1,
-      .max = LONGEST_PATH,
       .default_text = "OpenSSL's own, by the size of the key",
       .sample = "\"dh2048.pem\"",
       .help =
@@ -206,8 +155,6 @@ const struct option settings_client_tls_rows[] = {
     { .name = "ticket_key_file",
       .type = OPTION_PATH,
       .field = AT(ticket_key_file),
-      .min = 1,
-      .max = LONGEST_PATH,
       .default_text = "random keys",
       .sample = "\"tickets.keys\"",
       .help =
@@ -223,11 +170,7 @@ const struct option settings_client_tls_rows[] = {
       .help =
           "The largest plaintext in one TLS record towards clients. Larger records than the "
           "default can stall clients that use libpq asynchronously." },
-    { .name = "record_layer",
-      .type = OPTION_CHOICE,
-      .field = AT(tls.record_layer),
-      .preset = "auto",
-      .choices = settings_record_layers,
+    { ROW_RECORD_LAYER,
       .help =
           "Who protects TLS records after the handshake. auto: pgtls, with TLS 1.3; OpenSSL "
           "otherwise. library: OpenSSL, which costs more memory and processor time. record: "

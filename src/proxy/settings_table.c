@@ -76,7 +76,6 @@ static const struct option top_rows[] = {
     { .name = "log_file",
       .type = OPTION_PATH,
       .field = AT(log_file),
-      .max = LONGEST_PATH,
       .choices = standard_error,
       .default_text = "standard error",
       .sample = "\"/var/log/pgtls.log\"",
