@@ -27,7 +27,7 @@ struct pgtls_buffer;
 struct pgtls_buffer *pgtls_buffer_new(size_t limit_bytes); /* NULL when out of memory */
 void                 pgtls_buffer_free(struct pgtls_buffer *buffer); /* NULL is fine */
 
-/* What waits in it; borrowed until the buffer is changed. */
+/* What waits in it, the oldest first; borrowed until the buffer is changed. */
 struct pgtls_bytes pgtls_buffer_bytes(const struct pgtls_buffer *buffer);
 
 /* Takes `n` bytes off the front: they were sent.  More than there are empties it. */

@@ -7,7 +7,9 @@
  * wait for each other.  No other program is called, no network and no terminal used.
  *
  * Options: zero them, set `size` to sizeof, then what is needed.  Texts are only read during
- * the call.  wall_s is the time in seconds since 1970.
+ * the call.  wall_s is the time in seconds since 1970, days are 1 to 36500.  Failures:
+ * PGTLS_ERROR_CONFIG (options that do not go together), _IO and _CERT (files), _REFUSED (what
+ * is there already is not replaced), _LIMIT (a file is too large), _TLS, _MEMORY.
  */
 #ifndef PGTLS_CERT_H
 #define PGTLS_CERT_H
@@ -37,11 +39,13 @@ struct pgtls_cert_options {
     const char             *user;    /* clients */
     const char *const      *names;   /* host names and addresses; servers must have some */
     size_t                  name_count;
-    const char *key_kind;      /* "ec:P-256", "ec:P-384", "rsa:3072" ...; NULL: the first */
-    unsigned    days;          /* how long it is valid, not longer than its authority */
-    int         path_length;   /* authorities: how many below it; -1: any number */
-    int         replaces;      /* not 0: files that are there are replaced */
-    unsigned    renew_days;    /* not 0: only if what is there ends within so many days */
+    const char *key_kind;      /* "ec:P-256", "ec:P-384", "rsa:3072" ...; NULL: the first;
+                                * with renew_days, what is there may be of any kind */
+    unsigned days;             /* how long it is valid, not longer than its authority */
+    int      path_length;      /* authorities: how many may stand below it; -1: any number */
+    int      replaces;         /* not 0: files that are there are replaced */
+    unsigned renew_days;       /* not 0: only if what is there ends within so many days, or is
+                                * for something else */
     const char *ca_passphrase; /* of the authority's key; NULL: it has none */
     const char *passphrase;    /* for the new key; NULL: it gets none */
     int64_t     wall_s;
@@ -68,11 +72,11 @@ struct pgtls_cert_revocation {
     const char *ca_dir;
     const char *cert_file; /* or */
     const char *serial;    /* hexadecimal, where the file is lost */
-    const char *reason;    /* "keyCompromise" ...; NULL: not said */
+    const char *reason; /* "keyCompromise", "superseded" ... (RFC 5280 5.3.1); NULL: not said */
     int64_t     wall_s;
 };
 
-/* Notes it; the next list has it. */
+/* Notes it in the authority's books; the next list has it. */
 enum pgtls_error_kind pgtls_cert_revoke(const struct pgtls_cert_revocation *revocation,
                                         struct pgtls_error                 *error);
 
@@ -92,13 +96,13 @@ enum pgtls_error_kind pgtls_cert_write_list(const struct pgtls_cert_list_options
 
 struct pgtls_cert_verify_options {
     size_t                  size;
-    enum pgtls_cert_purpose purpose;   /* server or client */
-    const char             *cert_file; /* with its chain */
-    const char             *key_file;  /* NULL: not looked at; and so the others */
-    const char             *passphrase;
-    const char             *ca_file;  /* or "system" */
-    const char             *crl_file; /* with ca_file */
-    const char *const      *names;    /* hosts, or the user where it is a client's */
+    enum pgtls_cert_purpose purpose;    /* server or client */
+    const char             *cert_file;  /* with its chain */
+    const char             *key_file;   /* NULL: not looked at; and so the others */
+    const char             *passphrase; /* opens the key; NULL: it has none */
+    const char             *ca_file;    /* or "system" */
+    const char             *crl_file;   /* with ca_file */
+    const char *const      *names;      /* hosts, or the user where it is a client's */
     size_t                  name_count;
     int64_t                 wall_s;
 };
@@ -113,28 +117,35 @@ enum pgtls_cert_verdict {
  * "purpose", "name". */
 struct pgtls_cert_report;
 
-/* NULL where the files cannot be looked at at all.  A certificate that is bad is no failure. */
+/* The caller's; NULL where the files cannot be looked at at all.  A certificate that is bad is
+ * no failure. */
 struct pgtls_cert_report *pgtls_cert_verify(const struct pgtls_cert_verify_options *options,
                                             struct pgtls_error                     *error);
-void   pgtls_cert_report_free(struct pgtls_cert_report *report); /* NULL is fine */
-int    pgtls_cert_report_is_good(const struct pgtls_cert_report *report);
+void   pgtls_cert_report_free(struct pgtls_cert_report *report);          /* NULL is fine */
+int    pgtls_cert_report_is_good(const struct pgtls_cert_report *report); /* no step is bad */
 size_t pgtls_cert_report_steps(const struct pgtls_cert_report *report);
 
-/* Of the n-th step, borrowed from the report; text of a peer is escaped. */
+/* Of the n-th step, the first is 0: its word, its verdict, what was found, and what to do where
+ * it is bad ("" elsewhere).  Borrowed from the report; text of a peer is escaped. */
 const char *pgtls_cert_report_step(const struct pgtls_cert_report *report, size_t n);
 enum pgtls_cert_verdict pgtls_cert_report_verdict(const struct pgtls_cert_report *report,
                                                   size_t                          n);
 const char *pgtls_cert_report_text(const struct pgtls_cert_report *report, size_t n);
 const char *pgtls_cert_report_hint(const struct pgtls_cert_report *report, size_t n);
 
-/* The certificates of a PEM file, in its order. */
+/* The certificates of a PEM file, in its order; the caller's.  NULL: PGTLS_ERROR_IO, _CERT,
+ * _MEMORY. */
 struct pgtls_cert_chain;
 struct pgtls_cert_chain *pgtls_cert_chain_load(const char *file, struct pgtls_error *error);
 void   pgtls_cert_chain_free(struct pgtls_cert_chain *chain); /* NULL is fine */
 size_t pgtls_cert_chain_length(const struct pgtls_cert_chain *chain);
-int    pgtls_cert_chain_is_in_order(const struct pgtls_cert_chain *chain);
+/* 1 where each signed the one before it. */
+int pgtls_cert_chain_is_in_order(const struct pgtls_cert_chain *chain);
 
-/* Borrowed from the chain, escaped. */
+/* Of the n-th certificate, the first is 0: subject and issuer (RFC 2253), names ("DNS:a,
+ * IP:10.0.0.1"), SHA-256 fingerprint and serial number (hexadecimal, lower case), key ("EC
+ * P-256"), and from when until when it is valid, in seconds since 1970.  Texts are escaped, and
+ * borrowed from the chain. */
 const char *pgtls_cert_chain_subject(const struct pgtls_cert_chain *chain, size_t n);
 const char *pgtls_cert_chain_issuer(const struct pgtls_cert_chain *chain, size_t n);
 const char *pgtls_cert_chain_names(const struct pgtls_cert_chain *chain, size_t n);

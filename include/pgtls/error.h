@@ -16,15 +16,15 @@ extern "C" {
 enum pgtls_error_kind {
     PGTLS_OK = 0,
     PGTLS_ERROR_MEMORY = 1,
-    PGTLS_ERROR_IO = 2,       /* a file could not be read */
+    PGTLS_ERROR_IO = 2,       /* a file could not be read or written */
     PGTLS_ERROR_CONFIG = 3,   /* an option, or a combination of them */
     PGTLS_ERROR_CERT = 4,     /* a certificate or key: unreadable, unfit, not verified */
     PGTLS_ERROR_TLS = 5,      /* the handshake or the record layer */
     PGTLS_ERROR_PROTOCOL = 6, /* the peer broke PostgreSQL's protocol */
     PGTLS_ERROR_REFUSED = 7,  /* the peer or a policy said no */
     PGTLS_ERROR_LIMIT = 8,    /* a buffer is full */
-    PGTLS_ERROR_TIMEOUT = 9,
-    PGTLS_ERROR_CLOSED = 10 /* the peer went away, or our direction has ended */
+    PGTLS_ERROR_TIMEOUT = 9,  /* a deadline passed */
+    PGTLS_ERROR_CLOSED = 10   /* the peer went away, or our direction has ended */
 };
 
 struct pgtls_error;

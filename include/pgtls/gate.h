@@ -19,15 +19,16 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 enum pgtls_gate_policy {
-    PGTLS_GATE_TLS_NEVER = 0,
-    PGTLS_GATE_TLS_OPTIONAL = 1,
-    PGTLS_GATE_TLS_REQUIRED = 2 /* login in the clear gets ErrorResponse 28000 */
+    PGTLS_GATE_TLS_NEVER = 0,    /* SSLRequest gets N */
+    PGTLS_GATE_TLS_OPTIONAL = 1, /* as the client likes */
+    PGTLS_GATE_TLS_REQUIRED = 2  /* login in the clear gets ErrorResponse 28000 */
 };
 
+/* Where the bytes come from. */
 enum pgtls_gate_layer {
     PGTLS_GATE_CLEAR = 0,
-    PGTLS_GATE_INSIDE_NEGOTIATED_TLS = 1,
-    PGTLS_GATE_INSIDE_DIRECT_TLS = 2
+    PGTLS_GATE_INSIDE_NEGOTIATED_TLS = 1, /* TLS that followed SSLRequest */
+    PGTLS_GATE_INSIDE_DIRECT_TLS = 2      /* TLS that began with the first byte */
 };
 
 enum pgtls_gate_verdict {
@@ -42,6 +43,7 @@ enum pgtls_gate_verdict {
 
 struct pgtls_gate;
 
+/* NULL when out of memory. */
 struct pgtls_gate *pgtls_gate_new(enum pgtls_gate_policy policy, enum pgtls_gate_layer layer);
 void               pgtls_gate_free(struct pgtls_gate *gate); /* NULL is fine */
 
@@ -51,13 +53,15 @@ void               pgtls_gate_free(struct pgtls_gate *gate); /* NULL is fine */
 enum pgtls_gate_verdict pgtls_gate_feed(struct pgtls_gate *gate, struct pgtls_bytes *in,
                                         struct pgtls_buffer *out);
 
-/* Copies why the gate refused or closed. */
+/* Copies why the gate refused or closed; PGTLS_OK where it did not. */
 void pgtls_gate_error(const struct pgtls_gate *gate, struct pgtls_error *error);
 
-/* Clients: appends SSLRequest.  Then read one byte and no more (CVE-2021-23222). */
+/* Clients: appends SSLRequest, 8 bytes.  Then read one byte and no more (CVE-2021-23222). */
 void pgtls_ask_for_tls(struct pgtls_buffer *out);
 
-/* Judges that byte: PGTLS_OK means that the server said S and the handshake starts. */
+/* Judges that byte.  PGTLS_OK: the server said S, and the handshake starts.
+ * PGTLS_ERROR_REFUSED: it has no TLS, or is about to send an error, which nobody may believe
+ * (CVE-2024-10977): close.  PGTLS_ERROR_PROTOCOL: this is no PostgreSQL server. */
 enum pgtls_error_kind pgtls_tls_answer(uint8_t answer, struct pgtls_error *error);
 
 #pragma GCC visibility pop
