@@ -16,19 +16,6 @@ from peers.proxy import program, route, run, toml
 from peers.stream import connect, free_port
 
 
-def rewrite(proxy, *routes, **top):
-    proxy.routes = list(routes)
-    with open(proxy.config + ".new", "w", encoding="utf-8") as out:
-        out.write(toml({**proxy.top, **top}, proxy.routes))
-    os.rename(proxy.config + ".new", proxy.config)
-
-
-def reload(proxy, event="reload.ok"):
-    before = len(proxy.find(event))
-    proxy.signal(signal.SIGHUP)
-    return proxy.wait_count(event, before + 1)[-1]
-
-
 def session(port):
     client = connect(port)
     assert client.login()[-1].type == "Z"
@@ -77,8 +64,8 @@ def test_routes_appear_change_and_disappear_and_sessions_live_on(start, postgres
     held = [session(port) for port in ports]
     fresh = named("fresh", postgres_clear)
     changed = {**changes, "limits": {"max_connections": 1, "drain_timeout": "2s"}}
-    rewrite(proxy, stays, changed, fresh)
-    assert reload(proxy)["generation"] == 2
+    proxy.rewrite(stays, changed, fresh)
+    assert proxy.reload()["generation"] == 2
     works(held[0])
     works(held[1])
     assert "57P01" in [one.code for one in wire.messages_of(held[2].rest())[0]]
@@ -105,7 +92,7 @@ def test_a_reload_with_an_error_keeps_what_runs(start, postgres_clear, broken):
         lines = [l for l in old.read().splitlines() if not l.startswith(broken.split(" ")[0])]
     with open(proxy.config, "w", encoding="utf-8") as out:
         out.write("\n".join([broken, *lines]))
-    failed = reload(proxy, "reload.failed")
+    failed = proxy.reload("reload.failed")
     assert broken.split(" ")[0] in failed["reason"] or "TOML" in failed["reason"]
     works(held)
     query_works(proxy.port)
@@ -116,7 +103,7 @@ def test_a_configuration_through_a_pipe_serves_and_a_reload_keeps_what_runs(star
     user = "nobody" if os.getuid() == 0 else None       # root reads it, and so does the user
     proxy = start(named("orders", postgres_clear), piped=True, user=user)
     with session(proxy.port) as client:
-        reason = reload(proxy, "reload.failed")["reason"]
+        reason = proxy.reload("reload.failed")["reason"]
         assert reason.startswith("standard input: came through a pipe when the proxy started"), reason
         works(client)
         query_works(proxy.port)
@@ -130,8 +117,8 @@ def test_a_reload_to_an_address_in_use_keeps_what_runs(start, postgres_clear):
         taken.listen()
         other = named("two", postgres_clear)
         other["listener"]["bind_address"] = f"127.0.0.1:{taken.getsockname()[1]}"
-        rewrite(proxy, one, other)
-        assert "in use" in reload(proxy, "reload.failed")["reason"]
+        proxy.rewrite(one, other)
+        assert "in use" in proxy.reload("reload.failed")["reason"]
     query_works(int(one["listener"]["bind_address"].rpartition(":")[2]))
 
 
@@ -153,12 +140,12 @@ def test_a_new_certificate_is_served_and_a_broken_one_is_not(start, certs, postg
     first = served_serial(proxy.port)
     install("alice")
     assert served_serial(proxy.port) == first
-    reload(proxy)
+    proxy.reload()
     second = served_serial(proxy.port)
     assert second != first
     with open(cert, "w", encoding="utf-8") as out:
         out.write("-----BEGIN CERTIFICATE-----\nhalf")
-    assert cert in reload(proxy, "reload.failed")["reason"]
+    assert cert in proxy.reload("reload.failed")["reason"]
     assert served_serial(proxy.port) == second
 
 
@@ -167,11 +154,11 @@ def test_reloads_under_load_leak_nothing(start, postgres_clear):
     held = session(proxy.port)
 
     for _ in range(5):
-        reload(proxy)
+        proxy.reload()
     before = proxy.descriptors_at_rest()
     for _ in range(100):
         query_works(proxy.port)
-        reload(proxy)
+        proxy.reload()
     works(held)
     assert proxy.comes_down_to(before + 2), (proxy.descriptors(), before)
     held.close()
@@ -190,7 +177,7 @@ def test_included_routes_serve_and_their_errors_name_their_file(start, postgres_
     query_works(port)
     with open(file, "a", encoding="utf-8") as out:
         out.write("limits.max_connections = 0\n")
-    failed = reload(proxy, "reload.failed")
+    failed = proxy.reload("reload.failed")
     assert failed["reason"].startswith(f"{file}:5: route \"inner\": limits.max_connections")
     query_works(port)
 
@@ -289,5 +276,5 @@ def test_it_becomes_the_user_and_reads_everything_as_that_user(start, certs, pos
     served_serial(proxy.port)
     os.chmod(os.path.dirname(proxy.config), 0o755)
     os.chmod(proxy.config, 0o644)
-    reload(proxy)
+    proxy.reload()
     served_serial(proxy.port)

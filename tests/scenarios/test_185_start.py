@@ -30,18 +30,6 @@ def write(path, text, mode=0o644):
     return path
 
 
-def rewrite(proxy, *routes, **top):
-    proxy.routes = list(routes)
-    write(proxy.config + ".new", toml({**proxy.top, **top}, proxy.routes))
-    os.rename(proxy.config + ".new", proxy.config)
-
-
-def reload(proxy, event="reload.ok"):
-    before = len(proxy.find(event))
-    proxy.signal(signal.SIGHUP)
-    return proxy.wait_count(event, before + 1)[-1]
-
-
 def query_works(address):
     with connect(address) as client:
         assert client.login()[-1].type == "Z"
@@ -161,14 +149,14 @@ def test_nothing_regains_root(start, postgres_clear):
 def test_a_reload_as_the_user(start, postgres_clear, own):
     first, second = plain(postgres_clear, "first"), plain(postgres_clear, "second")
     one = start(first, user=USER)
-    rewrite(one, first, second)
-    assert reload(one)["routes"] == 2
+    one.rewrite(first, second)
+    assert one.reload()["routes"] == 2
     query_works(int(second["listener"]["bind_address"].rpartition(":")[2]))
-    rewrite(one, first, second, user="daemon")
+    one.rewrite(first, second, user="daemon")
     assert re.search(r"pgtls.toml:\d+: user: cannot change.*restart",
-                     reload(one, "reload.failed")["reason"])
+                     one.reload("reload.failed")["reason"])
     os.chmod(one.config, 0o600)
-    assert "belongs to root" in reload(one, "reload.failed")["reason"]
+    assert "belongs to root" in one.reload("reload.failed")["reason"]
     query_works(one.port)
 
 
@@ -183,8 +171,8 @@ def test_a_port_of_root_is_bound_at_the_start_and_not_at_a_reload(start, postgre
                      for n in ports)
     one = start(first, user=USER)
     query_works(ports[0])
-    rewrite(one, first, second)
-    assert "CAP_NET_BIND_SERVICE" in reload(one, "reload.failed")["reason"]
+    one.rewrite(first, second)
+    assert "CAP_NET_BIND_SERVICE" in one.reload("reload.failed")["reason"]
     query_works(ports[0])
 
 
@@ -226,8 +214,8 @@ def test_the_file_of_an_open_unix_socket_cannot_change(start, postgres_clear, fo
     words = plain(postgres_clear, bind_address=f"unix:{folder}/s")
     one = start(words)
     words["listener"]["unix_socket_mode"] = "0666"
-    rewrite(one, words)
-    assert "unix_socket_mode" in reload(one, "reload.failed")["reason"]
+    one.rewrite(words)
+    assert "unix_socket_mode" in one.reload("reload.failed")["reason"]
     query_works(f"{folder}/s")
 
 
@@ -237,9 +225,9 @@ def test_the_file_of_an_open_unix_socket_cannot_change(start, postgres_clear, fo
 def test_what_is_fixed_is_told_with_its_line(start, postgres_clear, setting, value):
     words = plain(postgres_clear)
     one = start(words, event_loop="auto")
-    rewrite(one, words, **{setting: value})
+    one.rewrite(words, **{setting: value})
     assert re.search(rf"pgtls.toml:\d+: {setting}: cannot change while the proxy runs; restart it",
-                     reload(one, "reload.failed")["reason"])
+                     one.reload("reload.failed")["reason"])
 
 
 def test_a_valid_certificate_is_not_replaced_by_an_expired_one(start, listener, certs, folder,
@@ -254,15 +242,15 @@ def test_a_valid_certificate_is_not_replaced_by_an_expired_one(start, listener, 
                       listener("require", server_cert=f"{folder}/s.crt",
                                server_key=f"{folder}/s.key")))
     install("server-expired")
-    failed = reload(one, "reload.failed")
+    failed = one.reload("reload.failed")
     assert "listener.server_cert: the certificate has expired" in failed["reason"]
     install("server")
-    reload(one)
+    one.reload()
 
 
 def test_an_expired_certificate_may_be_replaced_by_another(start, listener, postgres_clear):
     one = start(route({"address": postgres_clear.address}, listener("require", "server-expired")))
-    reload(one)
+    one.reload()
 
 
 # Defaults and --set
@@ -473,11 +461,11 @@ def test_level_format_and_file_change_on_reload(start, postgres_clear, folder):
     one = start(words, log_level="info")
     query_works(one.port)
     assert not one.find("client.accept")
-    rewrite(one, words, log_level="info,client=debug")
-    reload(one)
+    one.rewrite(words, log_level="info,client=debug")
+    one.reload()
     query_works(one.port)
     one.wait_event("client.accept")
-    rewrite(one, words, log_format="text", log_file=f"{folder}/new.log")
+    one.rewrite(words, log_format="text", log_file=f"{folder}/new.log")
     one.signal(signal.SIGHUP)
     until = time.monotonic() + 20
     while not os.path.exists(f"{folder}/new.log") or \
@@ -490,8 +478,8 @@ def test_level_format_and_file_change_on_reload(start, postgres_clear, folder):
 def test_a_new_log_file_that_cannot_be_opened_refuses_the_reload(start, postgres_clear, folder):
     words = plain(postgres_clear)
     one = start(words)
-    rewrite(one, words, log_file=f"{folder}/nowhere/x.log", log_level="error")
-    failed = reload(one, "reload.failed")
+    one.rewrite(words, log_file=f"{folder}/nowhere/x.log", log_level="error")
+    failed = one.reload("reload.failed")
     assert "log_file: cannot open" in failed["reason"]
     query_works(one.port)
     one.wait_event("client.accept")

@@ -8,6 +8,7 @@ import pytest
 from hostile import servers
 from hostile.servers import EVIL
 from peers import wire
+from peers.backend import Lane
 from peers.proxy import route
 from peers.stream import connect
 
@@ -17,20 +18,7 @@ DEADLINE_S = 15
 LANES = 8
 
 
-class Lane:
-    """A route of its own before a server that does one case after the other."""
-
-    def __init__(self, fake, certs):
-        self.certs = certs
-        self.case = None
-        self.server = fake(self._serve)
-
-    def _serve(self, stream, _tell):
-        try:
-            self.case(stream, self.certs)
-        except (AssertionError, ValueError):
-            pass                        # the proxy had enough before
-
+class JudgedLane(Lane):
     def run(self, case):
         self.case = case
         return visit(self.port)
@@ -40,7 +28,7 @@ class Lane:
 def lanes(start, fake, certs, verified):
     """lanes(count, tls): as many routes of one proxy."""
     def one(count, tls, **limits):
-        found = [Lane(fake, certs) for _ in range(count)]
+        found = [JudgedLane(fake, certs) for _ in range(count)]
         routes = []
         for number, lane in enumerate(found):
             backend = verified(lane.server.address) if tls else {

@@ -14,7 +14,7 @@ import pytest
 from hostile import clients, servers
 from hostile.clients import Dialer
 from peers import descriptors, wire
-from peers.backend import accept_login
+from peers.backend import Lane, accept_login
 from peers.proxy import route, sanitized
 from peers.stream import Stream, connect, connect_tls
 
@@ -75,23 +75,7 @@ class Good:
 
 # One behind the other: nothing leaks
 
-class Lane:
-    """A route of its own before a server that does one case after the other."""
-
-    def __init__(self, fake, certs):
-        self.certs = certs
-        self.case = None
-        self.server = fake(self._serve)
-
-    def _serve(self, stream, _tell):
-        try:
-            self.case(stream, self.certs)
-        except (AssertionError, ValueError):
-            pass
-        finally:
-            self.server.streams.clear()
-            del self.server.threads[1:-20]
-
+class VisitedLane(Lane):
     def visit(self, case):
         self.case = case
         try:
@@ -158,7 +142,7 @@ def be_visited(lanes, port, certs, count):
 
 def leave_nothing(start, listener, fake, certs, verified, warm_up, count):
     good_server = fake(polite)
-    lanes = [Lane(fake, certs) for _ in range(16)]
+    lanes = [VisitedLane(fake, certs) for _ in range(16)]
     attacked = route({"address": good_server.address}, listener("require"), SHORT, "attacked")
     quiet = route({"address": good_server.address}, listener("require"), name="good")
     routes = [attacked, quiet]

@@ -53,12 +53,6 @@ def log_in(port, context, session=None, user="alice"):
         return client.tls.session_reused, client.tls.session
 
 
-def reload(one):
-    before = len(one.find("reload.ok"))
-    one.signal(signal.SIGHUP)
-    one.wait_count("reload.ok", before + 1)
-
-
 @pytest.mark.parametrize("version", [V12, V13])
 def test_no_tickets_unless_asked_for(serving, certs, version):
     one = serving(session_tickets=None)
@@ -88,7 +82,7 @@ def test_a_session_is_resumed_after_a_reload_and_by_another_instance(serving, ce
     one, other = serving(ticket_key_file=file), serving(ticket_key_file=file)
     context = certs.client(version=version)
     _, session = log_in(one.port, context)
-    reload(one)
+    one.reload()
     resumed, session = log_in(one.port, context, session)
     assert resumed
     assert log_in(other.port, context, session)[0]
@@ -98,7 +92,7 @@ def test_random_keys_end_with_a_reload(serving, certs):
     one = serving()
     context = certs.client()
     _, session = log_in(one.port, context)
-    reload(one)
+    one.reload()
     assert not log_in(one.port, context, session)[0]
 
 
@@ -108,11 +102,11 @@ def test_keys_are_rotated_by_a_new_one_in_front(serving, certs, keys):
     context = certs.client(version=V12)
     _, session = log_in(one.port, context)
     keys(second, first)
-    reload(one)
+    one.reload()
     resumed, renewed = log_in(one.port, context, session)
     assert resumed                      # what the old key sealed is opened, and sealed anew
     keys(second)
-    reload(one)
+    one.reload()
     assert log_in(one.port, context, renewed)[0]
     assert not log_in(one.port, context, session)[0]
 
@@ -170,7 +164,7 @@ def test_no_ticket_outlives_a_revocation(serving, certs, keys, folder, version):
     _, session = log_in(one.port, context)
     assert log_in(one.port, context, session)[0]
     shutil.copy(certs.file("clients-both-list.crl"), lists)
-    reload(one)
+    one.reload()
     with pytest.raises((ssl.SSLError, OSError, EOFError)):
         log_in(one.port, context, session)
     assert one.wait_event("tls.handshake.failed")["alert_sent"] == "certificate_revoked"
@@ -183,7 +177,7 @@ def test_no_ticket_outlives_its_authority(serving, certs, keys, folder):
     context = certs.client(cert="alice")
     _, session = log_in(one.port, context)
     shutil.copy(certs.cert("strangers-ca"), authorities)
-    reload(one)
+    one.reload()
     with pytest.raises((ssl.SSLError, OSError, EOFError)):
         log_in(one.port, context, session)
     assert one.wait_event("tls.handshake.failed")["alert_sent"] == "unknown_ca"
@@ -221,7 +215,7 @@ def test_a_ticket_does_not_outlive_the_map(serving, certs, keys, folder):
     _, session = log_in(one.port, context, user="bob")
     with open(ident, "w", encoding="ascii") as out:
         out.write("m alice alice\nm alice rob\n")
-    reload(one)
+    one.reload()
     with connect_tls(one.port, context, session=session) as client:
         assert not client.tls.session_reused
         assert client.login(user="bob")[-1].code == "28000"

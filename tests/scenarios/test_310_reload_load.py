@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: PostgreSQL
 """A thousand reloads under load: nobody is turned away, and nothing is left behind."""
-import signal
 import threading
 
 import pytest
@@ -47,13 +46,6 @@ def files(certs, folder):
     return one
 
 
-def reload_by_signal(proxy):
-    """The files may have been noticed on their own before; the signal's counts."""
-    before = len(proxy.find("reload.ok", cause="signal"))
-    proxy.signal(signal.SIGHUP)
-    proxy.wait_count("reload.ok", before + 1, cause="signal")
-
-
 def reloads(proxy, files, count):
     """Every second one has a new certificate; every hundredth comes by the files alone."""
     for number in range(count):
@@ -63,7 +55,7 @@ def reloads(proxy, files, count):
             wait_served(proxy.port, files.serial(NAMES[(number // 2 + 1) % len(NAMES)]))
             continue
         files.put_both(name)
-        reload_by_signal(proxy)
+        proxy.reload(cause="signal")         # the files may have been noticed before
 
 
 def settled(proxy):

@@ -10,7 +10,6 @@ import time
 import make
 import pytest
 
-import make
 from peers import cert
 from peers.proxy import program
 

@@ -159,7 +159,7 @@ def speaking(odd):
     odd.authority("speaking")
     return odd.issue("speaking-leaf", "speaking-issuing",
                      subject=f"/CN=localhost/O=org{ESCAPES}",
-                     names=f"DNS:localhost,DNS:owned\x1b[2J,email:owned\x1b[2J,URI:owned:\x1b[2J")
+                     names="DNS:localhost,DNS:owned\x1b[2J,email:owned\x1b[2J,URI:owned:\x1b[2J")
 
 
 @pytest.mark.parametrize("words", [[], ["--json"]])

@@ -6,7 +6,6 @@ import socket
 import ssl
 import threading
 
-from peers import wire
 from peers.backend import accept_login
 from peers.stream import Stream
 

@@ -74,14 +74,38 @@ class FakeBackend:
             thread.join(10)
 
 
+class Lane:
+    """A server that does one case after the other, for a route of its own (`port`)."""
+
+    def __init__(self, fake, certs):
+        self.certs = certs
+        self.case = None
+        self.port = None
+        self.server = fake(self._serve)
+
+    def _serve(self, stream, _tell):
+        try:
+            self.case(stream, self.certs)
+        except (AssertionError, ValueError):
+            pass                        # the proxy had enough before
+        finally:
+            self.server.streams.clear()
+            del self.server.threads[1:-20]
+
+
+def answer_ssl(stream, first, context):
+    """Takes an SSLRequest where `first` is one; the packet behind it, or `first`."""
+    if first != wire.SSL_REQUEST:
+        return first
+    stream.send(b"S" if context else b"N")
+    if context:
+        stream.start_tls(context, server_side=True)
+    return stream.packet()
+
+
 def accept_login(stream, context=None, ready=wire.LOGGED_IN):
     """The server's side of a login: TLS if there is a context; returns the startup packet."""
-    first = stream.packet()
-    if first == wire.SSL_REQUEST:
-        stream.send(b"S" if context else b"N")
-        if context:
-            stream.start_tls(context, server_side=True)
-        first = stream.packet()
+    first = answer_ssl(stream, stream.packet(), context)
     if first is not None:
         stream.send(ready)
     return first

@@ -10,6 +10,7 @@ import time
 import urllib.parse
 
 from peers import wire
+from peers.backend import answer_ssl
 from peers.proxy import program
 
 LIMIT_S = 60
@@ -85,11 +86,7 @@ def server(context, login=wire.LOGGED_IN, gss=b"N", plaintext=PLAINTEXT_REFUSED,
         if first == wire.GSS_REQUEST:
             stream.send(gss)
             first = stream.packet()
-        if first == wire.SSL_REQUEST:
-            stream.send(b"S" if context else b"N")
-            if context:
-                stream.start_tls(context, server_side=True)
-            first = stream.packet()
+        first = answer_ssl(stream, first, context)
         if first is None:
             return
         inside = stream.tls is not None

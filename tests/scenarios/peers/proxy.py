@@ -156,6 +156,19 @@ class Proxy:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def rewrite(self, *routes, **top):
+        """Another configuration, for the next reload."""
+        self.routes = list(routes)
+        with open(self.config + ".new", "w", encoding="utf-8") as out:
+            out.write(toml({**self.top, **top}, self.routes))
+        os.rename(self.config + ".new", self.config)
+
+    def reload(self, event="reload.ok", **fields):
+        """Until it has told of it by `event`, which is returned."""
+        before = len(self.find(event, **fields))
+        self.signal(signal.SIGHUP)
+        return self.wait_count(event, before + 1, **fields)[-1]
+
     def wait_exit(self, timeout=30):
         code = self.process.wait(timeout)
         self.reader.join(10)
