@@ -19,7 +19,7 @@
 #include <stdlib.h>
 
 #define MAGIC   BYTES("pgtlsTLS")
-#define VERSION 1u
+#define VERSION 2u
 #define NO_TEXT 0xffffu
 
 /* Rest of the bytes, beside what is held and strings. */
@@ -86,7 +86,7 @@ static void put_session(struct buf *out, const struct tls_session *session,
     buf_put_u16(out, session->most_written);
     buf_put_u8(out, session->empty_records);
     buf_put_u8(out, session->warnings);
-    buf_put_u8(out, session->idle_messages);
+    buf_put_u16(out, session->unpaid);
     buf_put(out, bytes_of(messages->header, sizeof messages->header));
     buf_put_u8(out, messages->have);
     buf_put_u8(out, messages->field);
@@ -235,7 +235,7 @@ static bool read_session(struct reader *in, struct tls_engine *engine, enum tls_
     session->most_written = reader_u16(in);
     session->empty_records = reader_u8(in);
     session->warnings = reader_u8(in);
-    session->idle_messages = reader_u8(in);
+    session->unpaid = reader_u16(in);
     return read_messages(in, &session->messages) && session->most_read > 0 &&
            session->most_read <= TLS_LONGEST_CONTENT && session->most_written > 0 &&
            session->most_written <= TLS_LONGEST_CONTENT;

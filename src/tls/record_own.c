@@ -93,6 +93,7 @@ enum fail tls_record_write(struct tls_engine *engine, struct bytes plain)
             return cannot_seal(engine);
         if (!seal(engine, TLS_CONTENT_DATA, part))
             return cannot_seal(engine);
+        tls_record_pays(&engine->session);
         bytes_skip(&plain, part.len);
     }
     return FAIL_NONE;

@@ -72,21 +72,78 @@ static void one_answer_waits_and_no_more_however_many_are_requested(void **state
     tls_pair_fini(&pair);
 }
 
+static void send_updates(struct tls_pair *pair, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        update(&pair->client, false);
+    assert_hears(&pair->client, &pair->server, "");
+}
+
+static void assert_next_update_is_too_much(struct tls_pair *pair)
+{
+    struct buf plain = BUF_LIMIT(100);
+
+    update(&pair->client, false);
+    assert_int_equal(tls_pair_carry(&pair->client, &pair->server, SIZE_MAX, &plain),
+                     TLS_FAILED);
+    assert_int_equal(tls_engine_alert_sent(pair->server.engine), 10);
+    buf_fini(&plain);
+}
+
 static void sixty_four_messages_without_data_are_taken_and_no_more(void **state)
 {
     struct tls_pair pair = new_pair();
-    struct buf      plain = BUF_LIMIT(100);
 
-    for (int turn = 0; turn < 3; turn++) {
-        for (int i = 0; i < 64; i++)
-            update(&pair.client, false);
+    send_updates(&pair, 64);
+    assert_next_update_is_too_much(&pair);
+    tls_pair_fini(&pair);
+}
+
+/* A KeyUpdate takes us 4 us, and 50 bytes of a peer that says a byte behind each. */
+static void sixteen_records_of_data_pay_for_a_message(void **state)
+{
+    for (int short_of = 0; short_of < 2; short_of++) {
+        struct tls_pair pair = new_pair();
+
+        send_updates(&pair, 64);
+        for (int i = 0; i < 32 - short_of; i++)
+            say(&pair.client, "x");
+        assert_hears(&pair.client, &pair.server, &"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"[short_of]);
+        send_updates(&pair, 2 - (unsigned)short_of);
+        assert_next_update_is_too_much(&pair);
+        tls_pair_fini(&pair);
+    }
+}
+
+static void what_was_paid_is_not_saved_up(void **state)
+{
+    struct tls_pair pair = new_pair();
+
+    for (int i = 0; i < 100; i++) {
         say(&pair.client, "x");
         assert_hears(&pair.client, &pair.server, "x");
     }
-    for (int i = 0; i < 65; i++)
-        update(&pair.client, false);
-    assert_int_equal(tls_pair_carry(&pair.client, &pair.server, SIZE_MAX, &plain), TLS_FAILED);
-    assert_int_equal(tls_engine_alert_sent(pair.server.engine), 10);
+    send_updates(&pair, 64);
+    assert_next_update_is_too_much(&pair);
+    tls_pair_fini(&pair);
+}
+
+static void answers_to_what_we_ask_for_cost_the_peer_nothing(void **state)
+{
+    struct tls_pair pair = new_pair();
+
+    unsigned asked = 0;
+
+    tls_aeads_set_records_per_key(tls_context_aeads(pair.server.engine->context), 20);
+    for (int i = 0; i < 2000; i++) {
+        say(&pair.client, "x"); /* which pays for the server's requests */
+        assert_hears(&pair.client, &pair.server, "x");
+        asked += pair.server.engine->session.requested;
+        assert_hears(&pair.server, &pair.client, "");
+        assert_hears(&pair.client, &pair.server, "");
+        assert_int_equal(pair.server.engine->session.unpaid, 0);
+    }
+    assert_int_equal(asked, 100);
     tls_pair_fini(&pair);
 }
 
@@ -391,6 +448,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_answer_waits_and_no_more_however_many_are_requested),
         cmocka_unit_test(sixty_four_messages_without_data_are_taken_and_no_more),
+        cmocka_unit_test(sixteen_records_of_data_pay_for_a_message),
+        cmocka_unit_test(what_was_paid_is_not_saved_up),
+        cmocka_unit_test(answers_to_what_we_ask_for_cost_the_peer_nothing),
         cmocka_unit_test(new_keys_come_before_the_limit_and_are_asked_for),
         cmocka_unit_test(nobody_must_ask_us_for_new_keys),
         cmocka_unit_test(the_limit_is_that_of_aes_gcm),

@@ -12,9 +12,11 @@
 
 #define MOST_EMPTY_RECORDS 32u /* in a row, as OpenSSL takes */
 #define MOST_WARNINGS      4u  /* in a row, likewise */
-#define MOST_IDLE_MESSAGES                                                                     \
-    64u /* KeyUpdates and tickets without a byte of data between them                          \
-         */
+
+/* A KeyUpdate costs as much as twenty small records: those that nobody has asked for, and
+ * tickets, are paid for with records of data of either side, but for so many. */
+#define MESSAGE_PRICE 16u
+#define MOST_UNPAID   (64u * MESSAGE_PRICE)
 
 #define CLOSE_NOTIFY       0
 #define UNEXPECTED_MESSAGE 10
@@ -86,6 +88,21 @@ static enum tls_step take_update(struct tls_engine *engine, bool requested)
     return STEP_ON;
 }
 
+static bool is_key_update(enum tls_message message)
+{
+    return message == TLS_MESSAGE_KEY_UPDATE || message == TLS_MESSAGE_KEY_UPDATE_REQUESTED;
+}
+
+/* False where there are too many of them. */
+static bool charge(struct tls_session *session, enum tls_message message)
+{
+    bool is_answer = is_key_update(message) && session->requested;
+
+    if (message != TLS_MESSAGE_NONE && !is_answer)
+        session->unpaid = (uint16_t)(session->unpaid + MESSAGE_PRICE);
+    return session->unpaid <= MOST_UNPAID;
+}
+
 static enum tls_step take_messages(struct tls_engine *engine, struct bytes content)
 {
     struct tls_session *session = &engine->session;
@@ -98,11 +115,10 @@ static enum tls_step take_messages(struct tls_engine *engine, struct bytes conte
         if (message == TLS_MESSAGE_WRONG)
             return tls_record_refuse(engine, alert,
                                      "a handshake message that is not legal here");
-        if (message != TLS_MESSAGE_NONE && ++session->idle_messages > MOST_IDLE_MESSAGES)
+        if (!charge(session, message))
             return tls_record_refuse(engine, UNEXPECTED_MESSAGE,
                                      "too many messages without data");
-        if ((message == TLS_MESSAGE_KEY_UPDATE ||
-             message == TLS_MESSAGE_KEY_UPDATE_REQUESTED) &&
+        if (is_key_update(message) &&
             take_update(engine, message == TLS_MESSAGE_KEY_UPDATE_REQUESTED) != STEP_ON)
             return STEP_FAILED;
     }
@@ -136,7 +152,7 @@ static enum tls_step take_data(struct tls_engine *engine, struct bytes content)
     struct tls_session *session = &engine->session;
 
     if (content.len > 0) {
-        session->idle_messages = 0;
+        tls_record_pays(session);
         return STEP_ON;
     }
     if (++session->empty_records > MOST_EMPTY_RECORDS)

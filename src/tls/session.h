@@ -17,7 +17,7 @@ struct tls_session {
     uint16_t            most_written;
     uint8_t             empty_records; /* in a row */
     uint8_t             warnings;      /* in a row */
-    uint8_t             idle_messages; /* since the last byte of data */
+    uint16_t            unpaid;        /* messages, in records of data */
     bool                is_client;
     bool                answer_due; /* a KeyUpdate that the peer has requested of us */
     bool                answered;   /* one waits in the caller's buffer */

@@ -374,6 +374,14 @@ def _(dialer):
     stream.sock.shutdown(socket.SHUT_WR)
 
 
+@of_session("1.3: key updates for ever, and a byte between them")
+def _(dialer):
+    stream = dialer.logged_in()
+    for _ in range(3000):
+        stream.update_keys()
+        stream.send(b"Q")
+
+
 @of_session("1.3: key updates, whose answers nobody reads")
 def _(dialer):
     stream = dialer.logged_in()
