@@ -65,7 +65,7 @@ const struct option settings_client_tls_rows[] = {
           "each "
           "key that asks, at every load, as the user, without a terminal; %p is the key file, "
           "%% a per cent sign. Another exit status than 0, or more than 10 seconds, fail the "
-          "load." },
+          "load. Other reloads wait meanwhile, sessions and new clients do not." },
     { .name = "client_ca",
       .type = OPTION_PATH,
       .field = AT(client_ca),

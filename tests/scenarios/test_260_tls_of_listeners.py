@@ -21,7 +21,8 @@ V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 def serve(stream, tell):
     accept_login(stream)
-    stream.rest()
+    while stream.message() is not None:
+        stream.send(wire.READY)
 
 
 @pytest.fixture
@@ -144,15 +145,20 @@ def test_a_passphrase_command_that_fails_is_an_error(refused, certs, command, co
     assert "echo" not in text           # it may be a secret itself
 
 
-def test_a_stop_does_not_wait_for_a_passphrase_command(serving, certs, folder):
-    """It is sent while the command runs, and long before its ten seconds are over."""
+def test_nobody_but_the_reload_waits_for_a_passphrase_command(serving, certs, folder):
+    """A session, a new client, and a stop: all while the command runs, which takes too long."""
     slow, runs = os.path.join(folder, "slow"), os.path.join(folder, "runs")
     one = serving(server_key=certs.key("server-encrypted"), key_passphrase_command=f"if [ -e {slow} ]; "
                   f"then touch {runs}; sleep 60; fi; echo secret")
-    open(slow, "w", encoding="ascii").close()
-    one.signal(signal.SIGHUP)
-    while not os.path.exists(runs):
-        time.sleep(0.01)
+    with connect_tls(one.port, certs.client()) as session:
+        session.login()
+        open(slow, "w", encoding="ascii").close()
+        one.signal(signal.SIGHUP)
+        while not os.path.exists(runs):
+            time.sleep(0.01)
+        session.query("select 1")
+        logs_in(one.port, certs.client())
+        assert not one.find("reload.failed")
     one.signal(signal.SIGTERM)
     assert one.wait_exit() == 0
     reason = one.wait_event("reload.failed")["reason"]
