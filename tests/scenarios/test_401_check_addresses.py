@@ -8,6 +8,7 @@ import pytest
 
 from peers import cert, doctor
 from peers.postgres import PASSWORD
+from peers.stream import has_ipv6
 
 
 @pytest.fixture
@@ -93,14 +94,6 @@ def test_a_unix_socket_of_postgresql(postgres):
     assert found.status == 0, found.text
     assert found.state("negotiate") == "skipped"
     assert "ready" in found.facts("login")
-
-
-def has_ipv6():
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        return False
-    return True
 
 
 @pytest.fixture

@@ -223,6 +223,14 @@ def first_of_clients():
         return int(limits.read().split()[0])
 
 
+def has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
 # Several processes of pytest-xdist look for ports at the same time: each in a range of its own.
 # None is given twice before all were: who asked may bind it late.
 RANGES = 5
