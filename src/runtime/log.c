@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: PostgreSQL */
-#include "runtime/log.h"
-
-#include "base/text.h"
-#include "io/clock.h"
+/* The file of a log, and the queue of lines before it. */
+#include "runtime/log_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <string.h>
 #include <unistd.h>
 
-#define QUEUE_LINES  4096u
-#define TAIL_RESERVE 24u /* for the mark of a cut line, the closing brace, the newline */
-
-static const char *const level_names[] = { "debug", "info", "warn", "error" };
+#define QUEUE_LINES 4096u
 
 /* A line; or, without text, the file that the lines behind it go to. */
 struct queued_line {
@@ -298,7 +291,7 @@ void log_free(struct log *log)
     (void)give_up(log);
 }
 
-static void enqueue(struct log *log, const char *text, size_t len)
+void log_enqueue(struct log *log, const char *text, size_t len)
 {
     struct queued_line *line = malloc(sizeof *line + len);
 
@@ -317,10 +310,15 @@ static void enqueue(struct log *log, const char *text, size_t len)
     pthread_mutex_unlock(&log->lock);
 }
 
-bool log_wants(const struct log *log, enum log_event event)
+bool log_takes(const struct log *log, enum log_event event, enum log_level level)
 {
-    return log != NULL && (int)log_event_row(event)->level >=
-                              atomic_load_explicit(&log->levels[event], memory_order_relaxed);
+    return log != NULL &&
+           (int)level >= atomic_load_explicit(&log->levels[event], memory_order_relaxed);
+}
+
+bool log_is_json(const struct log *log)
+{
+    return atomic_load_explicit(&log->format, memory_order_relaxed) == LOG_JSON;
 }
 
 uint64_t log_dropped(const struct log *log)
@@ -332,174 +330,4 @@ uint64_t log_dropped(const struct log *log)
     dropped = log->dropped;
     pthread_mutex_unlock(&unlocked->lock);
     return dropped;
-}
-
-/* ---- a line ---- */
-
-/* Appends, or marks the line as cut and appends nothing. */
-static bool append(struct log_line *line, const char *text, size_t len)
-{
-    if (line->len + len + TAIL_RESERVE > sizeof line->text) {
-        line->cut = true;
-        return false;
-    }
-    memcpy(line->text + line->len, text, len);
-    line->len += len;
-    return true;
-}
-
-/* Appends a pair whose value is ready for the format; both or nothing. */
-static void append_pair(struct log_line *line, const char *key, const char *value, size_t len)
-{
-    bool   json = line->is_json;
-    size_t start = line->len;
-    char   name[64];
-    int    n = snprintf(name, sizeof name,
-                     json ? "%s\"%s\":" : "%s%s=", json ? (start > 1 ? "," : "") : " ", key);
-
-    if (!append(line, name, (size_t)n) || !append(line, value, len))
-        line->len = start;
-}
-
-static bool needs_quotes(const char *value)
-{
-    return value[0] == '\0' || value[strcspn(value, " \"=\\\t\r\n")] != '\0';
-}
-
-static void text_value(struct log_line *line, const char *key, const char *value)
-{
-    char   quoted[1024];
-    size_t at = 0;
-
-    if (!needs_quotes(value)) {
-        append_pair(line, key, value, strlen(value));
-        return;
-    }
-    quoted[at++] = '"';
-    for (; *value != '\0' && at + 6 < sizeof quoted; value++) {
-        if ((unsigned char)*value < 0x20) {
-            at += (size_t)snprintf(quoted + at, 5, "\\x%02x", (unsigned char)*value);
-            continue;
-        }
-        if (*value == '"' || *value == '\\')
-            quoted[at++] = '\\';
-        quoted[at++] = *value;
-    }
-    line->cut |= *value != '\0';
-    quoted[at++] = '"';
-    append_pair(line, key, quoted, at);
-}
-
-static void json_value(struct log_line *line, const char *key, const char *value)
-{
-    char    escaped[1024];
-    json_t *string = json_string(value);
-    char   *dumped;
-
-    if (string == NULL) { /* not UTF-8 */
-        text_escape(escaped, sizeof escaped, bytes_of_string(value));
-        string = json_string(escaped);
-    }
-    dumped = string != NULL ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
-    if (dumped != NULL)
-        append_pair(line, key, dumped, strlen(dumped));
-    else
-        line->cut = true;
-    free(dumped);
-    json_decref(string);
-}
-
-static void timestamp(char out[static 32])
-{
-    uint64_t  now = clock_wall_us();
-    time_t    seconds = (time_t)(now / 1000000);
-    struct tm utc;
-    size_t    n;
-
-    gmtime_r(&seconds, &utc);
-    n = strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(out + n, 32 - n, ".%03uZ", (unsigned)(now / 1000 % 1000));
-}
-
-bool log_begin(struct log_line *line, struct log *log, enum log_event event)
-{
-    return log_begin_at(line, log, event, log_event_row(event)->level);
-}
-
-bool log_begin_at(struct log_line *line, struct log *log, enum log_event event,
-                  enum log_level level)
-{
-    const char *name = log_event_row(event)->name;
-    char        now[32];
-
-    if (log == NULL ||
-        (int)level < atomic_load_explicit(&log->levels[event], memory_order_relaxed))
-        return false;
-    line->log = log;
-    line->is_json = atomic_load_explicit(&log->format, memory_order_relaxed) == LOG_JSON;
-    line->len = 0;
-    line->cut = false;
-    timestamp(now);
-    if (line->is_json) {
-        append(line, "{", 1);
-        log_text(line, "time", now);
-        log_text(line, "level", level_names[level]);
-        log_text(line, "event", name);
-    } else {
-        append(line, now, strlen(now));
-        append(line, " ", 1);
-        append(line, level_names[level], strlen(level_names[level]));
-        append(line, " ", 1);
-        append(line, name, strlen(name));
-    }
-    return true;
-}
-
-void log_text(struct log_line *line, const char *key, const char *value)
-{
-    if (value == NULL || value[0] == '\0')
-        return;
-    if (line->is_json)
-        json_value(line, key, value);
-    else
-        text_value(line, key, value);
-}
-
-void log_number(struct log_line *line, const char *key, uint64_t value)
-{
-    char digits[24];
-    int  n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
-
-    append_pair(line, key, digits, (size_t)n);
-}
-
-void log_integer(struct log_line *line, const char *key, int64_t value)
-{
-    char digits[24];
-    int  n = snprintf(digits, sizeof digits, "%lld", (long long)value);
-
-    append_pair(line, key, digits, (size_t)n);
-}
-
-void log_flag(struct log_line *line, const char *key, bool value)
-{
-    append_pair(line, key, value ? "true" : "false", value ? 4 : 5);
-}
-
-void log_failure(struct log_line *line, const struct failure *why)
-{
-    log_text(line, "reason", why->text);
-    log_text(line, "hint", why->hint);
-}
-
-void log_end(struct log_line *line)
-{
-    bool        json = line->is_json;
-    const char *tail = line->cut ? (json ? ",\"cut\":true}\n" : " cut=true\n")
-                       : json    ? "}\n"
-                                 : "\n";
-
-    memcpy(line->text + line->len, tail, strlen(tail));
-    line->len += strlen(tail);
-    enqueue(line->log, line->text, line->len);
 }

@@ -92,8 +92,7 @@ enum fail log_configure(struct log *log, const struct log_options *options,
  * goes on. */
 enum fail log_reopen(struct log *log, struct failure *why) WARN_UNUSED;
 
-bool     log_wants(const struct log *log, enum log_event event);
-uint64_t log_dropped(const struct log *log);
+uint64_t log_dropped(const struct log *log); /* lines, so far */
 
 /*
  * A line being built, on the stack:
