@@ -55,11 +55,12 @@ class Fairness:
                  "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "server.key", "-out",
                  "server.crt", "-days", "30", "-subj", "/CN=localhost")
         os.chmod(os.path.join(self.dir, "server.key"), 0o600)
-        self.run("cc", "-O2", "-o", "pgload", str(HERE / "pgload.c"), "-lssl", "-lcrypto",
-                 "-lpthread")
+        for name in ("pgload", "null_backend"):
+            self.run("cc", "-O2", "-o", name, str(HERE / f"{name}.c"), "-lssl", "-lcrypto",
+                     "-lpthread")
         with open(os.path.join(self.dir, "pgtls.toml"), "w", encoding="utf-8") as out:
             out.write(CONFIG.format(loop=loop, port=self.port, dir=self.dir, backend=backend))
-        self.running = [self.spawn("./pgload", "backend", str(backend)),
+        self.running = [self.spawn("./null_backend", str(backend)),
                         self.spawn(str(pathlib.Path(program).resolve()), "proxy", "-c",
                                    "pgtls.toml")]
         time.sleep(1)

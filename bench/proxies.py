@@ -188,13 +188,13 @@ class Proxies:
         (self.dir / "pgtls.key").write_text(key)
         os.chmod(self.dir / "pgtls.key", 0o600)
         os.chmod(self.dir / "server.key", 0o644)
-        for program in ("pgload", "floor"):
+        for program in ("pgload", "null_backend", "floor"):
             run("cc", "-O2", "-o", program, str(HERE / f"{program}.c"), "-lssl", "-lcrypto",
                 "-lpthread")
 
     def start(self, wanted):
         """Those whose name has one of the words `wanted`."""
-        self.spawn(["./pgload", "backend", str(BACKEND_PORT)])
+        self.spawn(["./null_backend", str(BACKEND_PORT)])
         for name, (text, command, port, asked) in PROXIES.items():
             if not any(word in name for word in wanted):
                 continue
