@@ -70,6 +70,7 @@ static void take_completions(struct loop_uring *uring)
     unsigned             head, count = 0;
 
     uring->epoll.loop.crowd = 0;
+    uring->is_quiet = io_uring_cq_ready(&uring->ring) <= 1;
     io_uring_for_each_cqe(&uring->ring, head, cqe)
     {
         completed(uring, cqe);

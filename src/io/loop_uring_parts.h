@@ -18,6 +18,7 @@ struct loop_uring {
     struct io_uring      ring;
     struct uring_buffers buffers;
     bool                 polls_epoll; /* the ring tells when epoll has something */
+    bool                 is_quiet;    /* this turn has one completion, or none */
     struct stream       *wanting;     /* streams with operations to submit, in order */
     struct stream      **wanting_end;
 };

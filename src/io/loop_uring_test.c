@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -90,6 +91,22 @@ static void bytes_in_bulk_come_in_large_buffers_that_are_not_kept(struct rig *ri
     assert_all_buffers_are_back(rig);
     rig_close(rig, &a, &b);
     free(data);
+}
+
+/* With nothing to be submitted together with it, a send waits for no turn. */
+static void what_is_sent_in_a_quiet_turn_leaves_at_once(struct rig *rig)
+{
+    struct end a, b;
+    char       got[8];
+
+    rig_pair(rig, &a, &b);
+    rig_pass(rig, 1000);
+    end_send(&a, BYTES("at once"));
+    assert_int_equal(recv(b.stream.fd, got, sizeof got, MSG_DONTWAIT), 7);
+    assert_memory_equal(got, "at once", 7);
+    assert_int_equal(a.sent, 0); /* but that is told in the turn */
+    until(rig, a.sent == 1);
+    rig_close(rig, &a, &b);
 }
 
 /* Bytes that came for a stream that closes in the same turn are in a buffer all the same. */
@@ -372,6 +389,7 @@ static const struct rig_test tests[] = {
     RIG_TEST(the_buffers_are_as_large_as_the_document_says),
     RIG_TEST(more_connections_than_buffers_get_their_bytes),
     RIG_TEST(bytes_in_bulk_come_in_large_buffers_that_are_not_kept),
+    RIG_TEST(what_is_sent_in_a_quiet_turn_leaves_at_once),
     RIG_TEST(an_end_loses_no_buffer),
     RIG_TEST(the_memory_of_a_closed_stream_is_its_owners),
     RIG_TEST(who_finds_no_buffer_is_not_forgotten),
