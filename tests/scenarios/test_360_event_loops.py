@@ -3,12 +3,17 @@
 
 The other scenarios run on what PGTLS_EVENT_LOOP says, by default on io_uring.
 """
+import glob
 import os
+import subprocess
 
 import pytest
 
+from peers import wire
+from peers.backend import accept_login
 from peers.libpq import psql
-from peers.proxy import program, route, run
+from peers.proxy import program, route, run, sanitized
+from peers.stream import connect
 
 RINGS = "anon_inode:[io_uring]"
 
@@ -66,6 +71,57 @@ def test_every_worker_has_a_ring_where_the_kernel_gives_it(io_uring, start, post
     assert one.open_files().count(RINGS) == 2
     assert psql(one.port).stdout.strip() == "1"
     assert not one.find("event_loop.refused")
+
+
+def calls_of(process, folder, work):
+    """The system calls of all threads that move bytes, while work() goes on."""
+    told = os.path.join(folder, "calls")
+    tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", told, "-p", str(process.pid), "-e",
+                               "trace=sendto,sendmsg,recvfrom,recvmsg,io_uring_enter"],
+                              stderr=subprocess.PIPE)
+    while not traced(process.pid):
+        assert tracer.poll() is None, tracer.stderr.read()
+    try:
+        work()
+    finally:
+        tracer.terminate()
+        tracer.communicate(timeout=20)
+    with open(told, encoding="utf-8") as lines:
+        return [line.split(maxsplit=1)[1] for line in lines if "(" in line]
+
+
+def traced(pid):
+    """Each thread of it."""
+    for status in glob.glob(f"/proc/{pid}/task/*/status"):
+        with open(status, encoding="ascii") as lines:
+            if "TracerPid:\t0\n" in lines.read():
+                return False
+    return True
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="traces another process")
+@pytest.mark.skipif(sanitized(), reason="a sanitizer does not like to be traced")
+def test_bytes_go_through_the_ring_in_the_call_that_waits(io_uring, start, fake, folder):
+    """A send of its own would hand the processor to the peer that it wakes."""
+    def script(stream, _tell):
+        accept_login(stream)
+        while stream.message().type == "Q":
+            stream.send(wire.READY)
+
+    one = start(route({"address": fake(script).address}), event_loop="io_uring")
+    with connect(one.port) as client:
+        client.login()
+
+        def work():
+            for _ in range(50):
+                client.send(wire.query("select 1"))
+                assert client.message().type == "Z"
+
+        calls = calls_of(one.process, folder, work)
+    enters = [call for call in calls if call.startswith("io_uring_enter(")]
+    assert len(enters) >= 50
+    assert all("IORING_ENTER_GETEVENTS" in call for call in enters), enters
+    assert not [call for call in calls if call.startswith(("send", "recv"))], calls
 
 
 def test_epoll_serves_where_it_is_asked_for(io_uring, start, postgres_clear):
