@@ -405,6 +405,7 @@ static const struct oddity {
     { "hs=0400001500000009000000000" NONCE "ffff" WORD "0000" HELLO, 50, TO_CLIENT, SAME },
     /* with extensions: fafa is unknown; those that OpenSSL knows are nothing to us */
     { "hs=0400001b" FRONT "0006fafa00020102" HELLO, NONE, TO_CLIENT, SAME },
+    { "hs=0400001b" FRONT "0006fafa00020102" TICKET HELLO, NONE, TO_CLIENT, SAME },
     { "hs=0400001f" FRONT "000afafa000201020a0a0000" HELLO, NONE, TO_CLIENT, SAME },
     { "hs=0400001b hs=" FRONT "0006fafa hs=00020102" HELLO, NONE, TO_CLIENT, SAME },
     { "hs=0400001d" FRONT "0008002a000400001000" HELLO, NONE, TO_CLIENT, SAME },

@@ -115,6 +115,32 @@ static void sixteen_records_of_data_pay_for_a_message(void **state)
     }
 }
 
+static void send_ticket(struct tls_side *from)
+{
+    static const uint8_t ticket[] = { 4,   0,   0, 21, 0,   0,   0,   9,   0,   0,   0, 0, 2,
+                                      'n', 'n', 0, 6,  't', 'i', 'c', 'k', 'e', 't', 0, 0 };
+    uint8_t             *to = buf_reserve(&from->out, sizeof ticket + TLS_RECORD_OVERHEAD);
+
+    assert_true(tls_traffic_seal(&from->engine->session.write,
+                                 tls_context_aeads(from->engine->context),
+                                 TLS_CONTENT_HANDSHAKE, bytes_of(ticket, sizeof ticket), to));
+    buf_wrote(&from->out, sizeof ticket + TLS_RECORD_OVERHEAD);
+}
+
+static void tickets_cost_the_same(void **state)
+{
+    struct tls_pair pair = new_pair();
+    struct buf      plain = BUF_LIMIT(100);
+
+    for (int i = 0; i < 64; i++)
+        send_ticket(&pair.server);
+    assert_hears(&pair.server, &pair.client, "");
+    send_ticket(&pair.server);
+    assert_int_equal(tls_pair_carry(&pair.server, &pair.client, SIZE_MAX, &plain), TLS_FAILED);
+    assert_int_equal(tls_engine_alert_sent(pair.client.engine), 10);
+    tls_pair_fini(&pair);
+}
+
 static void what_was_paid_is_not_saved_up(void **state)
 {
     struct tls_pair pair = new_pair();
@@ -449,6 +475,7 @@ int main(void)
         cmocka_unit_test(one_answer_waits_and_no_more_however_many_are_requested),
         cmocka_unit_test(sixty_four_messages_without_data_are_taken_and_no_more),
         cmocka_unit_test(sixteen_records_of_data_pay_for_a_message),
+        cmocka_unit_test(tickets_cost_the_same),
         cmocka_unit_test(what_was_paid_is_not_saved_up),
         cmocka_unit_test(answers_to_what_we_ask_for_cost_the_peer_nothing),
         cmocka_unit_test(new_keys_come_before_the_limit_and_are_asked_for),
