@@ -5,6 +5,11 @@
 
 enum { READY_FOR_QUERY = 'Z', COPY_IN = 'G', COPY_BOTH = 'W' };
 enum { QUERY = 'Q', SYNC = 'S', FUNCTION_CALL = 'F', TERMINATE = 'X' };
+enum { PARSE = 'P', BIND = 'B', DESCRIBE = 'D', EXECUTE = 'E', CLOSE = 'C' };
+
+#define BATCH_TYPES                                                                            \
+    (TYPE_BIT(PARSE) | TYPE_BIT(BIND) | TYPE_BIT(DESCRIBE) | TYPE_BIT(EXECUTE) |               \
+     TYPE_BIT(CLOSE))
 
 void frame_hopper_init_server(struct frame_hopper *hopper)
 {
@@ -16,8 +21,8 @@ void frame_hopper_init_server(struct frame_hopper *hopper)
 void frame_hopper_init_client(struct frame_hopper *hopper)
 {
     *hopper = (struct frame_hopper){
-        .counted_types =
-            TYPE_BIT(QUERY) | TYPE_BIT(SYNC) | TYPE_BIT(FUNCTION_CALL) | TYPE_BIT(TERMINATE),
+        .counted_types = TYPE_BIT(QUERY) | TYPE_BIT(SYNC) | TYPE_BIT(FUNCTION_CALL) |
+                         TYPE_BIT(TERMINATE) | BATCH_TYPES,
     };
 }
 
@@ -62,6 +67,9 @@ static void note(struct frame_hopper *hopper, uint8_t type)
         hopper->terminated = true;
         return;
     }
+    hopper->in_batch = (TYPE_BIT(type) & BATCH_TYPES) != 0;
+    if (hopper->in_batch)
+        return;
     hopper->count++;
     hopper->last_counted = type;
 }

@@ -8,7 +8,8 @@
  *
  * A client's Query, Sync and FunctionCall end in one ReadyForQuery each
  * (PostgreSQL manual 53.2.2 to 53.2.4), so a server whose count is that of its
- * client has nothing left to do, pipelining included.  One exception: a Sync that
+ * client has nothing left to do, pipelining included, unless it is within a batch of the
+ * extended protocol: answers to that may come before its Sync.  One exception: a Sync that
  * stands between Execute and the data of a COPY is ignored (53.2.6).
  */
 #ifndef PGTLS_PG_FRAME_H
@@ -38,6 +39,7 @@ struct frame_hopper {
     uint8_t  have;                     /* bytes of it, 0..5; 5 = inside a body; FRAME_LOST */
     uint8_t  status;       /* 'I', 'T', 'E' of the last ReadyForQuery; 0 before the first */
     bool     terminated;   /* of a client: it sent Terminate */
+    bool     in_batch;     /* of a client: behind Parse, Bind and the like, before their Sync */
     uint8_t  last_counted; /* the type of the last one */
     uint32_t body_left;
     uint64_t counted_types; /* a bit for each type 0x40..0x7f that is counted */

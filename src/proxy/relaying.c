@@ -186,11 +186,12 @@ void relaying_drained(struct conversation *c)
 
 /* ---- time and drain ---- */
 
-/* A query may run for as long as it likes.  A message that stays half sent is no query: such a
- * session ends without a word, since none can be put in. */
+/* A query may run for as long as it likes.  A message that stays half sent is no query: in
+ * front of one of the client's there is room for a word, where it is the server's there is
+ * none. */
 static bool may_end_idle(const struct conversation *c)
 {
-    return !relay_is_busy(&c->relay) || !relay_is_between(&c->relay);
+    return !relay_is_asked(&c->relay) || !relay_is_between(&c->relay);
 }
 
 void relaying_timed_out(struct conversation *c)

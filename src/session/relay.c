@@ -26,8 +26,10 @@ void relay_from_client(struct relay *relay, struct bytes data)
  * no ReadyForQuery will answer it (PostgreSQL manual 53.2.6). */
 static void void_sync(struct relay *relay)
 {
-    if (relay->client.last_counted == 'S' && relay->client.count == relay->server.count + 1)
-        relay->client.count--;
+    if (relay->client.last_counted != 'S' || relay->client.count != relay->server.count + 1)
+        return;
+    relay->client.count--;
+    relay->client.in_batch = true;
 }
 
 void relay_from_server(struct relay *relay, struct bytes data)
@@ -73,10 +75,15 @@ bool relay_is_between(const struct relay *relay)
     return relay->in_step && frame_is_between(&relay->server);
 }
 
+bool relay_is_asked(const struct relay *relay)
+{
+    return !relay_is_between(relay) || relay->client.in_batch ||
+           relay->client.count != relay->server.count;
+}
+
 bool relay_is_busy(const struct relay *relay)
 {
-    return !relay_is_between(relay) || !frame_is_between(&relay->client) ||
-           relay->client.count != relay->server.count;
+    return relay_is_asked(relay) || !frame_is_between(&relay->client);
 }
 
 bool relay_is_idle(const struct relay *relay)

@@ -52,7 +52,10 @@ bool relay_client_is_done(const struct relay *relay);
 /* A message to the client may be put in here. */
 bool relay_is_between(const struct relay *relay);
 
-/* The server has something to answer, or the client is in the middle of a message. */
+/* The server has something to answer. */
+bool relay_is_asked(const struct relay *relay);
+
+/* It has, or the client is in the middle of a message. */
 bool relay_is_busy(const struct relay *relay);
 
 /* Not busy, and outside a transaction. */

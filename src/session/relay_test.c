@@ -58,6 +58,27 @@ static void pipelined_queries_are_busy_until_the_last_is_answered(void **state)
     assert_true(relay_is_idle(&relay));
 }
 
+/* Flush has the answers sent; only behind the answer to Sync does the server wait. */
+static void a_batch_is_busy_until_its_sync_is_answered(void **state)
+{
+    static const char *const types[] = { "P", "B", "D", "E", "C" };
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        struct relay relay = logged_in();
+
+        relay_from_client(&relay, bytes_of_string(types[i]));
+        relay_from_client(&relay, BYTES("\0\0\0\x04"
+                                        "H\0\0\0\x04"));
+        assert_true(relay_is_busy(&relay));
+        relay_from_server(&relay, BYTES("1\0\0\0\x04"));
+        assert_true(relay_is_busy(&relay));
+        relay_from_client(&relay, BYTES("S\0\0\0\x04"));
+        assert_true(relay_is_busy(&relay));
+        relay_from_server(&relay, READY);
+        assert_true(relay_is_idle(&relay));
+    }
+}
+
 /* As libpq does it in the extended protocol: Parse Bind Execute Sync, then data, CopyDone,
  * Sync. */
 static void a_copy_from_stdin_ends_idle(void **state)
@@ -71,6 +92,7 @@ static void a_copy_from_stdin_ends_idle(void **state)
     relay_from_server(&relay, BYTES("1\0\0\0\x04"
                                     "2\0\0\0\x04"
                                     "G\0\0\0\x07\0\0\0"));
+    assert_true(relay_is_busy(&relay));
     relay_from_client(&relay, BYTES("d\0\0\0\x05x"
                                     "c\0\0\0\x04"
                                     "S\0\0\0\x04"));
@@ -108,6 +130,7 @@ static void half_a_message_of_the_client_is_not_idle(void **state)
 
     relay_from_client(&relay, bytes_first(QUERY, 3));
     assert_true(relay_is_busy(&relay));
+    assert_false(relay_is_asked(&relay));
     assert_true(relay_is_between(&relay));
 }
 
@@ -150,6 +173,7 @@ int main(void)
         cmocka_unit_test(a_session_is_idle_behind_its_login),
         cmocka_unit_test(a_query_is_busy_until_ready_for_query_whatever_the_cut),
         cmocka_unit_test(pipelined_queries_are_busy_until_the_last_is_answered),
+        cmocka_unit_test(a_batch_is_busy_until_its_sync_is_answered),
         cmocka_unit_test(a_copy_from_stdin_ends_idle),
         cmocka_unit_test(a_client_that_said_terminate_is_done),
         cmocka_unit_test(half_a_message_of_the_client_is_not_idle),

@@ -178,6 +178,17 @@ def test_a_half_sent_message_is_not_followed_by_an_error(start, fake):
     assert one.end()
 
 
+@pytest.mark.parametrize("half", [b"Q", wire.query("select 1")[:-1]])
+def test_half_a_message_of_a_client_does_not_hold_a_session(proxy, half):
+    one = proxy(idle_timeout="700ms")
+    with connect(one.port) as client, ends_in_time():
+        client.login()
+        client.send(half)
+        found = wire.messages_of(client.rest())[0]
+    assert [m.code for m in found if m.type == "E"] == ["57P05"]
+    assert "idle" in reason(one)
+
+
 def test_a_session_whose_query_runs_is_not_idle(proxy):
     one = proxy(idle_timeout="1s")
     with connect(one.port) as client:

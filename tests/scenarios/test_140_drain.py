@@ -80,6 +80,24 @@ def test_a_running_query_finishes_first(start, postgres_clear):
     assert one.wait_exit(20) == 0
 
 
+def test_a_statement_that_waits_for_no_sync_finishes_first(start, postgres_clear):
+    """Flush has it answered without a ReadyForQuery: drivers that pipeline do so."""
+    batch = [("P", b"\0select pg_sleep(2)::text || 'finished'\0\0\0"), ("B", bytes(8)),
+             ("E", bytes(5)), ("H", b"")]
+    one = start(route({"address": postgres_clear.address}, limits={"drain_timeout": "60s"}))
+    with connect(one.port) as client:
+        key = next(one.body for one in client.login() if one.type == "K")
+        client.send(b"".join(wire.message(*part) for part in batch))
+        postgres_clear.wait_asleep("pid", wire.pid_of(key))
+        one.signal(signal.SIGTERM)
+        found = client.messages_until("CE")
+        assert [m.type for m in found] == list("12DC") and b"finished" in found[2].body
+        client.send(wire.message("S"))
+        assert client.message().type == "Z"
+        assert errors(client.rest()) == ["57P01"]
+    assert one.wait_exit(20) == 0
+
+
 def test_a_transaction_may_finish_within_the_time(start, postgres_clear):
     one = start(route({"address": postgres_clear.address}, limits={"drain_timeout": "60s"}))
     with connect(one.port) as client:
