@@ -14,8 +14,8 @@ import struct
 from peers import wire
 
 
-class Truncated(Exception):
-    """The transport ended without close_notify."""
+class Truncated(EOFError):
+    """The end of the transport without a close_notify."""
 
 
 class Stream:
