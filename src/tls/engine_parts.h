@@ -100,8 +100,12 @@ static inline enum tls_role engine_role(const struct tls_engine *engine)
     return engine_policy(engine)->role;
 }
 
-/* engine.c: an engine of this context that has begun nothing yet; NULL when out of memory. */
+/* engine_new.c: an engine of this context that has begun nothing yet; NULL when out of memory.
+ */
 struct tls_engine *tls_engine_new_raw(struct tls_context *context);
+
+/* engine_new.c: the names that only a handshake needs. */
+void tls_engine_forget_names(struct tls_engine *engine);
 
 /* engine.c: makes engine->failure, where there is memory for it: it may stay NULL. */
 void tls_engine_need_failure(struct tls_engine *engine);
