@@ -3,6 +3,7 @@
 
 The other scenarios run on what PGTLS_EVENT_LOOP says, by default on io_uring.
 """
+import contextlib
 import glob
 import os
 import subprocess
@@ -80,7 +81,11 @@ def calls_of(process, folder, work):
                                "trace=sendto,sendmsg,recvfrom,recvmsg,io_uring_enter"],
                               stderr=subprocess.PIPE)
     while not traced(process.pid):
-        assert tracer.poll() is None, tracer.stderr.read()
+        if tracer.poll() is not None:
+            said = tracer.stderr.read()
+            if b"not permitted" in said:
+                pytest.skip("strace is not allowed here")
+            raise AssertionError(said)
     try:
         work()
     finally:
@@ -93,7 +98,7 @@ def calls_of(process, folder, work):
 def traced(pid):
     """Each thread of it."""
     for status in glob.glob(f"/proc/{pid}/task/*/status"):
-        with open(status, encoding="ascii") as lines:
+        with contextlib.suppress(FileNotFoundError), open(status, encoding="ascii") as lines:
             if "TracerPid:\t0\n" in lines.read():
                 return False
     return True
@@ -101,8 +106,8 @@ def traced(pid):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="traces another process")
 @pytest.mark.skipif(sanitized(), reason="a sanitizer does not like to be traced")
-def test_bytes_go_through_the_ring_in_the_call_that_waits(io_uring, start, fake, folder):
-    """A send of its own would hand the processor to the peer that it wakes."""
+def test_bytes_come_through_the_ring_in_the_call_that_waits(io_uring, start, fake, folder):
+    """None is asked for by a call of its own; a send that is alone in its turn leaves at once."""
     def script(stream, _tell):
         accept_login(stream)
         while stream.message().type == "Q":
@@ -121,7 +126,8 @@ def test_bytes_go_through_the_ring_in_the_call_that_waits(io_uring, start, fake,
     enters = [call for call in calls if call.startswith("io_uring_enter(")]
     assert len(enters) >= 50
     assert all("IORING_ENTER_GETEVENTS" in call for call in enters), enters
-    assert not [call for call in calls if call.startswith(("send", "recv"))], calls
+    assert not [call for call in calls if call.startswith("recv")], calls
+    assert len([call for call in calls if call.startswith("send")]) <= 2 * 50, calls
 
 
 def test_epoll_serves_where_it_is_asked_for(io_uring, start, postgres_clear):

@@ -12,11 +12,11 @@ CALLS = ["accept4", "socket", "connect", "getsockopt", "setsockopt", "recv", "se
          "close", "epoll_ctl", "epoll_wait", "io_uring_enter", "operation of io_uring"]
 
 # What no proxy does that waits in this loop.
-NEVER = {"epoll": {"io_uring_enter", "operation of io_uring"}, "io_uring": {"recv", "send"}}
+NEVER = {"epoll": {"io_uring_enter", "operation of io_uring"}, "io_uring": {"recv"}}
 
-# What it does now and then: beside a ring only a paused listener changes what epoll watches, and
-# only a connection that cannot be made is asked why.
-SELDOM = {"epoll": set(), "io_uring": {"epoll_ctl", "getsockopt"}}
+# What it does now and then: beside a ring only a paused listener changes what epoll watches, only
+# a connection that cannot be made is asked why, and only a turn with one completion sends at once.
+SELDOM = {"epoll": set(), "io_uring": {"epoll_ctl", "getsockopt", "send"}}
 
 
 def preloaded(name):
