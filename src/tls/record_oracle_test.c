@@ -548,7 +548,6 @@ static void odd_records_get_the_alert_that_openssl_gives(void **state)
 static void however_they_are_cut_and_whatever_the_room(void **state)
 {
     compare_all("TLS_AES_128_GCM_SHA256", 1, 11);
-    compare_all("TLS_AES_256_GCM_SHA384", 7, 1);
     compare_all("TLS_CHACHA20_POLY1305_SHA256", 20000, 16384);
 }
 
