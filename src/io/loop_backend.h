@@ -98,6 +98,9 @@ void loop_listener_pause(struct loop_listener *listener, int error);
 
 /* ---- streams ---- */
 
+/* So many bytes at once are a part of something larger. */
+#define STREAM_BULK_BYTES ((size_t)16 * 1024)
+
 enum stream_flag {
     STREAM_CONNECTING = 1 << 0,
     STREAM_RECEIVING = 1 << 1, /* asked for and not answered */

@@ -17,9 +17,6 @@
  * handshake.  Fewer begin none. */
 #define PATIENT_FREE ((size_t)16)
 
-/* A receive that brings as much is a part of something larger. */
-#define BULK ((size_t)16 * 1024)
-
 /* ---- what callers ask for ---- */
 
 static const struct loop_stream_ops *ops_of(const struct stream *stream)
@@ -230,7 +227,7 @@ size_t stream_receive_budget(const struct stream *stream)
 void stream_received(struct stream *stream, struct bytes data, int error)
 {
     stream->flags &= ~(unsigned)(STREAM_RECEIVING | STREAM_STOPPING | STREAM_BULK);
-    if (data.len >= BULK)
+    if (data.len >= STREAM_BULK_BYTES)
         stream->flags |= STREAM_BULK;
     stream->events->received(stream, data, error);
 }
