@@ -233,10 +233,33 @@ void logging_in_bytes(struct conversation *c, struct bytes in)
         is_broken(c);
 }
 
+/* It has asked for something that is to be answered behind ReadyForQuery. */
+static bool has_asked(const struct conversation *c)
+{
+    struct bytes        said = buf_bytes(&c->approach->pending);
+    struct frame_hopper asked = c->relay.client;
+
+    if (said.len > 0) {
+        bytes_skip(&said, opening_length(said));
+        frame_hopper_init_client(&asked);
+        (void)frame_hop(&asked, said);
+    }
+    return asked.count > 0;
+}
+
+/* A whole session may come in one flight: then the client has ended its direction only. */
+static bool is_half_closed(const struct conversation *c)
+{
+    return c->client.leg.end == LEG_ENDED && c->approach->bridge == NULL &&
+           c->state >= CONVERSATION_RESOLVING && has_asked(c);
+}
+
 void logging_in_client_left(struct conversation *c)
 {
     bool refused = c->state == CONVERSATION_LOGIN && c->approach->login.has_error;
 
+    if (!refused && is_half_closed(c))
+        return; /* relaying_start() passes it on */
     if (refused)
         report_refusal(c);
     conversation_close(c, refused ? END_AUTH_FAILED : END_CLIENT_CLOSED);

@@ -44,6 +44,8 @@ void relaying_start(struct conversation *c, struct bytes behind)
         relaying_from_server(c, behind);
     else if (c->draining)
         relaying_drain(c);
+    if (c->state == CONVERSATION_RELAYING && c->client.ended_told) /* during the login */
+        relaying_client_ended(c);
 }
 
 /* Records can be made no more: the key is used up, and the kernel takes no other. */

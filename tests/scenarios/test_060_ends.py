@@ -235,6 +235,41 @@ def test_new_keys_that_cannot_be_answered_any_more_cost_none_of_the_answer(
     assert server.seen == []
 
 
+def asked_and_ended(stream):
+    """A whole session in one flight: the end comes long before the server is ready."""
+    stream.send(wire.startup("postgres") + wire.query("select 42") + wire.TERMINATE)
+    stream.half_close()
+    return [m.type for m in wire.messages_of(stream.rest())[0]][-4:]
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_who_asked_and_ended_before_the_server_was_ready_is_answered(start, postgres_clear,
+                                                                    listener, certs, tls):
+    one = start(route({"address": postgres_clear.address}, listener("prefer")))
+    with connect(postgres_clear.port) as direct:
+        assert asked_and_ended(direct) == list("TDCZ")
+    with connect_tls(one.port, certs.client()) if tls else connect(one.port) as client:
+        assert asked_and_ended(client) == list("TDCZ")
+    assert one.end()["reason"] == "client_closed"
+
+
+def test_who_leaves_a_login_without_a_question_ends_it(start, fake):
+    def script(stream, tell):
+        stream.packet()
+        tell("asked")
+        tell(stream.rest())
+
+    server = fake(script)
+    one = start(route({"address": server.address}))
+    with connect(one.port) as client:
+        client.send(wire.startup())
+        server.wait()
+        client.half_close()
+        assert client.rest() == b""
+    assert one.end()["reason"] == "client_closed"
+    assert server.wait(2)[1] == b""
+
+
 def test_terminate_ends_both_legs_cleanly(leg):
     def script(stream, tell):
         tell(stream.message().type)
