@@ -106,8 +106,8 @@ def traced(pid):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="traces another process")
 @pytest.mark.skipif(sanitized(), reason="a sanitizer does not like to be traced")
-def test_bytes_come_through_the_ring_in_the_call_that_waits(io_uring, start, fake, folder):
-    """None is asked for by a call of its own; a send that is alone in its turn leaves at once."""
+def test_bytes_go_through_the_ring_in_the_call_that_waits(io_uring, start, fake, folder):
+    """A send of its own would hand the processor to the peer that it wakes."""
     def script(stream, _tell):
         accept_login(stream)
         while stream.message().type == "Q":
@@ -126,8 +126,7 @@ def test_bytes_come_through_the_ring_in_the_call_that_waits(io_uring, start, fak
     enters = [call for call in calls if call.startswith("io_uring_enter(")]
     assert len(enters) >= 50
     assert all("IORING_ENTER_GETEVENTS" in call for call in enters), enters
-    assert not [call for call in calls if call.startswith("recv")], calls
-    assert len([call for call in calls if call.startswith("send")]) <= 2 * 50, calls
+    assert not [call for call in calls if call.startswith(("send", "recv"))], calls
 
 
 def test_epoll_serves_where_it_is_asked_for(io_uring, start, postgres_clear):

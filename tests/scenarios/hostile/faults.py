@@ -15,7 +15,7 @@ CALLS = ["accept4", "socket", "connect", "getsockopt", "setsockopt", "recv", "se
 NEVER = {"epoll": {"io_uring_enter", "operation of io_uring"}, "io_uring": {"recv"}}
 
 # What it does now and then: beside a ring only a paused listener changes what epoll watches, only
-# a connection that cannot be made is asked why, and only a turn with one completion sends at once.
+# a connection that cannot be made is asked why, and only what goes in bulk and alone is sent at once.
 SELDOM = {"epoll": set(), "io_uring": {"epoll_ctl", "getsockopt", "send"}}
 
 
