@@ -123,6 +123,7 @@ def test_bytes_go_through_the_ring_in_the_call_that_waits(io_uring, start, fake,
                 assert client.message().type == "Z"
 
         calls = calls_of(one.process, folder, work)
+        client.send(wire.TERMINATE)
     enters = [call for call in calls if call.startswith("io_uring_enter(")]
     assert len(enters) >= 50
     assert all("IORING_ENTER_GETEVENTS" in call for call in enters), enters
