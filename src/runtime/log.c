@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The file of a log, and the queue of lines before it. */
+#include "io/clock.h"
 #include "runtime/log_parts.h"
 
 #include <errno.h>
@@ -8,9 +9,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define QUEUE_LINES 4096u
+
+/* At the end a writer that gets no line out for so long is left behind: a pipe that nobody
+ * reads would hold the process for ever. */
+#define STUCK_US 2000000u
 
 /* A line; or, without text, the file that the lines behind it go to. */
 struct queued_line {
@@ -30,12 +36,15 @@ struct log {
     pthread_t            writer;
     pthread_mutex_t      lock;
     pthread_cond_t       work;
+    pthread_cond_t       end;
     struct queued_line  *first;
     struct queued_line **last;
     size_t               queued;
     uint64_t             dropped;
     uint64_t             dropped_told;
     bool                 stopping;
+    bool                 has_ended;  /* the writer has */
+    atomic_uint          lines;      /* that it is done with */
     bool                 is_failing; /* the writer's: the last line could not be written */
 };
 
@@ -89,6 +98,7 @@ static void write_lines(struct log *log, struct queued_line *line)
             change_fd(log, line->fd);
         free(line);
         line = next;
+        atomic_fetch_add_explicit(&log->lines, 1, memory_order_relaxed);
     }
 }
 
@@ -142,6 +152,10 @@ static void *writer_main(void *argument)
         write_lines(log, lines);
         tell_dropped(log);
     }
+    pthread_mutex_lock(&log->lock);
+    log->has_ended = true;
+    pthread_cond_signal(&log->end);
+    pthread_mutex_unlock(&log->lock);
     return NULL;
 }
 
@@ -245,11 +259,36 @@ enum fail log_configure(struct log *log, const struct log_options *options, stru
     return FAIL_NONE;
 }
 
+/* Waits by a clock that nobody sets. */
+static void init_end(struct log *log)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&log->end, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+/* With the lock held.  False when the writer got no line out meanwhile. */
+static bool wait_for_writer(struct log *log)
+{
+    unsigned        before = atomic_load(&log->lines);
+    uint64_t        until_us = clock_monotonic_us() + STUCK_US;
+    struct timespec until = { .tv_sec = (time_t)(until_us / 1000000),
+                              .tv_nsec = (long)(until_us % 1000000 * 1000) };
+
+    while (!log->has_ended && pthread_cond_timedwait(&log->end, &log->lock, &until) == 0)
+        continue;
+    return log->has_ended || atomic_load(&log->lines) != before;
+}
+
 static struct log *give_up(struct log *log)
 {
     write_lines(log, log->first);
     change_fd(log, -1);
     pthread_cond_destroy(&log->work);
+    pthread_cond_destroy(&log->end);
     pthread_mutex_destroy(&log->lock);
     free(log->file);
     free(log);
@@ -270,6 +309,7 @@ struct log *log_new(const struct log_options *options, struct failure *why)
     log->last = &log->first;
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->work, NULL);
+    init_end(log);
     if (log_configure(log, options, why) != FAIL_NONE)
         return give_up(log);
     error = pthread_create(&log->writer, NULL, writer_main, log);
@@ -281,12 +321,21 @@ struct log *log_new(const struct log_options *options, struct failure *why)
 
 void log_free(struct log *log)
 {
+    bool has_ended;
+
     if (log == NULL)
         return;
     pthread_mutex_lock(&log->lock);
     log->stopping = true;
     pthread_cond_signal(&log->work);
+    while (!log->has_ended && wait_for_writer(log))
+        continue;
+    has_ended = log->has_ended;
     pthread_mutex_unlock(&log->lock);
+    if (!has_ended) {
+        pthread_detach(log->writer); /* which still has the log */
+        return;
+    }
     pthread_join(log->writer, NULL);
     (void)give_up(log);
 }

@@ -79,7 +79,10 @@ struct log_options {
 };
 
 struct log *log_new(const struct log_options *options, struct failure *why);
-void        log_free(struct log *log); /* writes what waits, then stops the writer */
+
+/* Writes what waits, then stops the writer.  For the end of a process: where nothing can be
+ * written for two seconds, the writer and the log are left as they are. */
+void log_free(struct log *log);
 
 /*
  * Other levels, format and file from the next line on; the queue stays as it is.  A file of

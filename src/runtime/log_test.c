@@ -378,6 +378,27 @@ static void a_pipe_without_a_reader_is_told_and_not_waited_for(void **state)
     unlink(path);
 }
 
+/* The writer waits in a write() that never ends: nobody else may. */
+static void a_pipe_that_nobody_reads_does_not_hold_the_end(void **state)
+{
+    char               path[] = "/tmp/pgtls-log-XXXXXX";
+    struct log_options options = { .file = path, .format = LOG_JSON };
+    struct failure     why = { 0 };
+    struct log        *log;
+    int                reader; /* stays: without one the writer would get a signal */
+
+    assert_int_equal(log_levels_parse(&options.levels, "info", &why), FAIL_NONE);
+    close(mkstemp(path));
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_true((reader = open(path, O_RDONLY | O_NONBLOCK)) >= 0);
+    assert_non_null(log = log_new(&options, &why));
+    for (uint64_t n = 0; n < 3000; n++) /* more than a pipe holds, less than the queue */
+        say(log, n);
+    log_free(log);
+    unlink(path);
+}
+
 static void every_event_has_a_name_and_no_name_is_there_twice(void **state)
 {
     for (int a = 0; a < EVENT_COUNT; a++) {
@@ -404,6 +425,7 @@ int main(void)
         cmocka_unit_test(a_rotation_loses_nothing_and_goes_on_in_the_new_file),
         cmocka_unit_test(all_or_nothing_changes_while_it_runs),
         cmocka_unit_test(a_pipe_without_a_reader_is_told_and_not_waited_for),
+        cmocka_unit_test(a_pipe_that_nobody_reads_does_not_hold_the_end),
         cmocka_unit_test(every_event_has_a_name_and_no_name_is_there_twice),
     };
 

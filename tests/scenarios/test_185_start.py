@@ -434,6 +434,25 @@ def test_a_log_that_cannot_be_opened_again_goes_on(start, postgres_clear, folder
     assert "log.failed" in names and "reload.ok" in names and "proxy.stop" in names
 
 
+def test_a_log_that_nobody_reads_holds_neither_sessions_nor_the_end(start, postgres_clear, folder):
+    """A collector that hangs: its pipe is full, and the thread that writes waits for ever."""
+    pipe = f"{folder}/pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    one = start(plain(postgres_clear), ready=False, log_file=pipe)
+    with open(reader, "rb", buffering=0) as lines:
+        told = b""
+        until = time.monotonic() + 20
+        while b"listener.ready" not in told:
+            assert time.monotonic() < until and one.is_running(), one.text()
+            told += lines.read(4096) or b""
+            time.sleep(0.05)
+        for _ in range(100):            # some 150 KiB of lines, where a pipe holds 64
+            query_works(one.port)
+        one.signal(signal.SIGTERM)
+        assert one.wait_exit(20) == 0
+
+
 def test_a_log_that_may_not_grow_ends_nobody(start, postgres_clear, folder):
     """As on a full disk; what was lost is counted and told once there is room."""
     log = f"{folder}/pgtls.log"
