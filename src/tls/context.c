@@ -37,13 +37,28 @@ static int on_verify(int is_good, X509_STORE_CTX *store)
     return is_good;
 }
 
+/*
+ * Since OpenSSL 3.2 what protects the records that we send learns when it is made, which is
+ * when keys change, whether its buffer is to be kept.  So connections that stay with OpenSSL
+ * tell it in the handshake: those of TLS 1.2, and all where `record_layer` says so.
+ */
+static void release_buffers(SSL *ssl)
+{
+    if (OpenSSL_version_num() >= 0x30200000L &&
+        (SSL_version(ssl) < TLS1_3_VERSION ||
+         engine_policy(engine_of(ssl))->record_layer == TLS_RECORDS_LIBRARY))
+        SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+}
+
 static void on_info(const SSL *ssl, int where, int value)
 {
     struct tls_engine *engine = engine_of(ssl);
     int16_t            alert = (int16_t)(value & 0xff);
 
-    if ((where & SSL_CB_LOOP) != 0)
+    if ((where & SSL_CB_LOOP) != 0) {
+        release_buffers((SSL *)(uintptr_t)ssl);
         tls_handover_passes(engine, SSL_get_state(ssl));
+    }
     if ((where & SSL_CB_ALERT) == 0 || alert == SSL3_AD_CLOSE_NOTIFY ||
         alert == SSL_AD_USER_CANCELLED) /* says nothing by itself: RFC 8446 6.1 */
         return;

@@ -103,7 +103,8 @@ static enum tls_verdict cannot_hand_over(struct tls_engine *engine)
     return tls_engine_fail(engine);
 }
 
-/* In a handshake each record would allocate and wipe its buffer anew: 100 KB in all. */
+/* In a handshake each record would allocate and wipe its buffer anew: 100 KB in all.
+ * (Newer libraries are told earlier: context.c.) */
 static void stay_with_library(SSL *ssl)
 {
     SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
