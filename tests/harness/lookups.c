@@ -4,7 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 
-static unsigned count;
+static _Thread_local unsigned count;
 
 unsigned lookups_take(void)
 {

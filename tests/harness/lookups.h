@@ -9,6 +9,6 @@
 #ifndef PGTLS_HARNESS_LOOKUPS_H
 #define PGTLS_HARNESS_LOOKUPS_H
 
-unsigned lookups_take(void); /* how many since it was asked last */
+unsigned lookups_take(void); /* how many of this thread since it asked last */
 
 #endif
