@@ -45,15 +45,7 @@ if ! command -v dpkg-query >/dev/null; then
 fi
 
 # A mirror may fail for a moment, and somebody else's apt-get may have the lists.
-again_and_again()
-{
-    for pause in 10 30 60; do
-        "$@" && return
-        echo "$1 failed; once more in $pause s" >&2
-        sleep "$pause"
-    done
-    "$@"
-}
+. "$(dirname "$0")/again.sh"
 
 # node-postgres, for the matrix of clients: from the lock file, again only when that is newer.
 node_packages()

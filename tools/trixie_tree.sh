@@ -60,15 +60,7 @@ if is_complete; then
     echo "$tree"
     exit 0
 fi
-again_and_again()                   # a mirror may fail for a moment
-{
-    for pause in 10 30 60; do
-        "$@" && return
-        echo "$1 failed; once more in $pause s" >&2
-        sleep "$pause"
-    done
-    "$@"
-}
+. "$(dirname "$0")/again.sh"
 install_debootstrap()
 {
     apt-get -q update
