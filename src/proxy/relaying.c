@@ -7,11 +7,6 @@
 #define HALF_CLOSED_US (5 * 1000000u)
 #define STALLED_US     (300 * UINT64_C(1000000)) /* behind the end, without idle_timeout */
 
-static uint64_t now_us(const struct conversation *c)
-{
-    return loop_now_us(c->rw->worker->loop);
-}
-
 static void give_reason(struct conversation *c, enum end_reason reason)
 {
     if (c->reason == END_NONE)
@@ -28,7 +23,7 @@ static void shut_down(struct conversation *c)
 static void note_activity(struct conversation *c)
 {
     if (c->relay.to_client.state == PIPE_FLOWING)
-        c->active_us = now_us(c);
+        c->active_us = conversation_now_us(c);
 }
 
 void relaying_start(struct conversation *c, struct bytes behind)
@@ -90,7 +85,8 @@ void relaying_from_server(struct conversation *c, struct bytes data)
 
 /*
  * Passes an end on behind all that came before it, as what it was: a close_notify as one, a
- * truncation as a truncation (WIRE T24).  What is sent last goes together with it.
+ * truncation as a truncation, since a cut answer must not look whole.  What is sent last goes
+ * together with it.
  */
 static void pass_end_on(struct pipe *pipe, const struct pump *source, struct pump *sink)
 {
@@ -201,8 +197,8 @@ void relaying_timed_out(struct conversation *c)
     uint64_t limit = limit_of(c), quiet;
 
     if (conversation_client_takes(c))
-        c->active_us = now_us(c);
-    quiet = now_us(c) - c->active_us;
+        c->active_us = conversation_now_us(c);
+    quiet = conversation_now_us(c) - c->active_us;
     if (c->has_end || (quiet >= limit && c->relay.to_client.state != PIPE_FLOWING))
         conversation_close(c, c->reason);
     else if (quiet >= limit && may_end_idle(c))
