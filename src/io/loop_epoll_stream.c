@@ -37,7 +37,8 @@ static void unregister_unwanted(struct stream *stream)
 /* Sends once; 0 or an errno. */
 static int send_bytes(struct stream *stream)
 {
-    ssize_t n = send(stream->fd, stream->sending.p, stream->sending.len, MSG_NOSIGNAL);
+    ssize_t n = send(stream->fd, stream->sending.p, stream->sending.len,
+                     stream_socket_send_flags(stream));
 
     if (n < 0)
         return errno;

@@ -5,6 +5,8 @@
 #include "harness/loop_rig.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 
 #define BIG ((size_t)8 << 20)
@@ -138,6 +140,36 @@ static void what_a_peer_takes_of_much_is_seen(struct rig *rig)
         rig_pass(rig, 1000);
     }
     assert_true(stream_unsent(&a.stream) > 0);
+    rig_close(rig, &a, &b);
+}
+
+/* Segments that a TCP socket has got so far; 0 where it is none. */
+static uint32_t segments(const struct stream *stream)
+{
+    struct tcp_info info = { 0 };
+    socklen_t       len = sizeof info;
+
+    if (getsockopt(stream->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return 0;
+    return info.tcpi_segs_in;
+}
+
+static void the_last_bytes_and_the_end_are_one_segment(struct rig *rig)
+{
+    struct end a, b;
+    uint32_t   before;
+
+    rig_pair(rig, &a, &b);
+    before = segments(&b.stream);
+    stream_send_last(&a.stream, BYTES("last words"));
+    until(rig, a.sent == 1);
+    stream_shutdown(&a.stream);
+    b.keeps_asking = true;
+    end_ask(&b, 0);
+    until(rig, b.got_end);
+    assert_int_equal(b.got.len, 10);
+    if (before > 0)
+        assert_int_equal(segments(&b.stream) - before, 1);
     rig_close(rig, &a, &b);
 }
 
@@ -467,6 +499,7 @@ static const struct rig_test tests[] = {
     RIG_TEST(no_more_is_received_than_asked_for),
     RIG_TEST(the_end_is_told_after_the_last_byte),
     RIG_TEST(what_a_peer_takes_of_much_is_seen),
+    RIG_TEST(the_last_bytes_and_the_end_are_one_segment),
     RIG_TEST(the_last_bytes_are_followed_by_the_end),
     RIG_TEST(a_connection_that_is_half_closed_goes_on_the_other_way),
     RIG_TEST(an_abort_resets_the_peer),

@@ -91,12 +91,10 @@ static void submit_send(struct loop_uring *uring, struct stream *stream)
     struct io_uring_sqe *sqe = prepare(uring, stream, SEND);
 
     struct bytes part = bytes_first(stream->sending, SEND_AT_ONCE);
-    bool         is_last = (stream->flags & STREAM_LAST) && part.len == stream->sending.len;
 
-    /* MSG_WAITALL: the kernel goes on by itself after a part, as soon as there is room;
-     * MSG_MORE: the last segment is not sent before its FIN is there */
+    /* MSG_WAITALL: the kernel goes on by itself after a part, as soon as there is room */
     io_uring_prep_send(sqe, stream->fd, part.p, part.len,
-                       MSG_NOSIGNAL | MSG_WAITALL | (is_last ? MSG_MORE : 0));
+                       MSG_WAITALL | stream_socket_send_flags(stream));
     io_uring_sqe_set_data64(sqe, (uintptr_t)stream | URING_SENT);
 }
 
@@ -359,15 +357,11 @@ static void on_receive_stop(struct stream *stream)
         want(stream, STOP);
 }
 
-/*
- * Sends what there is room for; false where the ring is to go on.  Submitting pays where
- * several sends go together, before any of the peers that they wake runs: one alone costs an
- * operation and a completion more than the call.
- */
+/* Sends what there is room for; false where the ring is to go on. */
 static bool send_at_once(struct stream *stream)
 {
-    int     flags = MSG_NOSIGNAL | MSG_DONTWAIT | (stream->flags & STREAM_LAST ? MSG_MORE : 0);
-    ssize_t n = send(stream->fd, stream->sending.p, stream->sending.len, flags);
+    ssize_t n = send(stream->fd, stream->sending.p, stream->sending.len,
+                     MSG_DONTWAIT | stream_socket_send_flags(stream));
 
     if (n < 0 && is_to_be_repeated(errno))
         return false;

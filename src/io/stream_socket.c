@@ -108,6 +108,11 @@ void stream_socket_will_reset(int fd)
     (void)!setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
+int stream_socket_send_flags(const struct stream *stream)
+{
+    return MSG_NOSIGNAL | (stream->flags & STREAM_LAST ? MSG_MORE : 0);
+}
+
 void stream_socket_shutdown(struct stream *stream)
 {
     shutdown(stream->fd, SHUT_WR); /* fails only where the connection is gone */

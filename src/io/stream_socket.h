@@ -30,6 +30,9 @@ bool stream_socket_local_address(const struct stream *stream, struct address *ou
 /* What the kernel still holds is thrown away when the last holder closes it. */
 void stream_socket_will_reset(int fd);
 
+/* For send(): the last segment is not sent before its FIN is there. */
+int stream_socket_send_flags(const struct stream *stream);
+
 /* Sends the end of file; loop_stream_ops. */
 void stream_socket_shutdown(struct stream *stream);
 
