@@ -18,6 +18,7 @@ sys.path[:0] = [str(HERE.parent / "tests" / "scenarios"), str(HERE.parent / "tes
 
 OWN = "PostgreSQL's own TLS"
 SECONDS_LEAST = 3               # less moves by a tenth
+THREADS = (1, 2, 16)            # of pgbench: its own choice, one a CPU, one a client
 
 # workers = 0: one a CPU, as the program chooses by itself
 PGTLS = """workers = {workers}
@@ -113,10 +114,10 @@ class Bench:
         return (cpu_us_of_clients(), cpu_us_with_ended(self.server.process.pid),
                 cpu_us(proxy.pid) if proxy else 0.0)
 
-    def measure(self, name, seconds):
+    def measure(self, name, threads, seconds):
         """Transactions a second; CPU of clients, server and proxy for each."""
         before = self.used(name)
-        told = self.run("-n", "-S", "-c", "16", "-j", "2", "-T", str(seconds),
+        told = self.run("-n", "-S", "-c", "16", "-j", str(threads), "-T", str(seconds),
                         port=self.ports[name])
         time.sleep(0.5)                 # the backends end
         count = int(re.search(r"actually processed: (\d+)", told).group(1))
@@ -131,20 +132,30 @@ class Bench:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def measure_round(bench, threads, seconds):
+    """name: (rate of OWN's, [CPU of clients, server, proxy]).  OWN's is measured first and last:
+    the machine's mood changes."""
+    seen = []
+    for name in [*bench.ports, OWN]:
+        rate, used = bench.measure(name, threads, seconds)
+        seen.append((name, rate, used))
+        print(f"pgbench -j {threads:<2} {name:32} {rate:8.0f} a second", file=sys.stderr)
+    own = statistics.mean(rate for name, rate, _ in seen if name == OWN)
+    return {name: (rate / own if name != OWN else 1.0, used) for name, rate, used in seen}
+
+
 def measure(program, rounds, seconds):
-    """name: (rate of OWN's rate, [CPU of clients, server, proxy]), medians of the rounds."""
+    """name, threads of pgbench: the same, medians of the rounds."""
     bench = Bench(program)
-    ratios, used = {}, {}
+    figures = {}
     try:
         for _ in range(rounds):
-            own = None
-            for name in bench.ports:
-                rate, each = bench.measure(name, max(seconds, SECONDS_LEAST))
-                own = own or rate
-                ratios.setdefault(name, []).append(rate / own)
-                used.setdefault(name, []).append(each)
-                print(f"pgbench: {name:32} {rate:8.0f} a second", file=sys.stderr)
+            for threads in THREADS:
+                seen = measure_round(bench, threads, max(seconds, SECONDS_LEAST))
+                for name, figure in seen.items():
+                    figures.setdefault((name, threads), []).append(figure)
     finally:
         bench.stop()
-    return {name: (statistics.median(ratios[name]),
-                   [statistics.median(parts) for parts in zip(*used[name])]) for name in ratios}
+    return {key: (statistics.median(ratio for ratio, _ in seen),
+                  [statistics.median(parts) for parts in zip(*[used for _, used in seen])])
+            for key, seen in figures.items()}

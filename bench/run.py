@@ -43,9 +43,16 @@ WORKERS = {32: "CPU per query, two workers of one, 32 connections",
            64: "CPU per query, two workers of one, 64 connections"}
 WORKERS_PAIRS = 2               # in each round: what is looked for is small
 FLOOR = "OpenSSL alone, in memory"
-PGBENCH = {"pgbench -S through pgtls, of PostgreSQL's own TLS; Unix socket to the server":
-               "pgtls, one worker, Unix socket",
-           "the same, TCP to the server": "pgtls, one worker"}
+# what: which way, threads of pgbench
+PGBENCH = {
+    "pgbench -S -c 16 through pgtls, of PostgreSQL's own TLS; Unix socket to the server":
+        ("pgtls, Unix socket", 1),
+    "the same, one worker": ("pgtls, one worker, Unix socket", 1),
+    "the same, TCP to the server": ("pgtls", 1),
+    "the same, TCP, one worker": ("pgtls, one worker", 1),
+    "pgbench -S -c 16 -j 16, a thread for each client; Unix socket": ("pgtls, Unix socket", 16),
+    "the same, TCP": ("pgtls", 16),
+}
 # PgBouncer's login reuses a pooled server connection: another work
 LOGIN_PEERS = ["haproxy", "hitch", "nginx"]
 
@@ -166,19 +173,23 @@ def more_rows(figures, through):
             judged("idle connection, TLS on both legs, bytes", idle.get("pgtls, TLS on both legs"),
                    4096, "2048", 0)]
     rows += [judged(what, figures[what]["pgtls"], 1.05) for what in (BESIDE, *WORKERS.values())]
-    rows += [judged(what, through[name][0], 0.9, "1.00", at_least=True)
-             for what, name in PGBENCH.items() if name in through]
+    rows += [judged(what, through[way][0], 0.9, "1.00", at_least=True)
+             for what, way in PGBENCH.items() if way in through]
     return rows
 
 
 def pgbench_table(through):
     """Empty where it was not measured."""
-    head = ["", "rate", "pgbench", "PostgreSQL", "proxy", "in all"]
-    rows = [[name, cell(ratio, 2), *[cell(part or None) for part in used], cell(sum(used))]
-            for name, (ratio, used) in through.items()]
-    return ["", "pgbench -S, 16 clients: rate of that with PostgreSQL's own TLS, and CPU microseconds of",
-            "each process for a transaction; pgtls with a worker for each CPU unless it says one:", "",
-            *table([head, *rows])] if through else []
+    head = ["", *[f"-j {threads}" for threads in pgbench.THREADS],
+            "pgbench", "PostgreSQL", "proxy", "in all"]
+    rows = []
+    for name in dict.fromkeys(name for name, _ in through):
+        used = through[name, 1][1]
+        rows.append([name, *[cell(through[name, threads][0], 2) for threads in pgbench.THREADS],
+                     *[cell(part or None) for part in used], cell(sum(used))])
+    return ["", "pgbench -S -c 16 with 1, 2 and 16 threads (-j): rate of that with PostgreSQL's own TLS, and",
+            "CPU microseconds of each process for a transaction (-j 1); pgtls with a worker for each CPU",
+            "unless it says one:", "", *table([head, *rows])] if through else []
 
 
 def report(figures, through, options):
