@@ -12,7 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define QUEUE_LINES 4096u
+#define QUEUE_LINES  4096u
+#define CHANGES_MOST 8u /* of the file, that wait in the queue */
 
 /* At the end a writer that gets no line out for so long is left behind: a pipe that nobody
  * reads would hold the process for ever. */
@@ -39,6 +40,8 @@ struct log {
     pthread_cond_t       end;
     struct queued_line  *first;
     struct queued_line **last;
+    struct queued_line  *change; /* of the file: the newest among them */
+    unsigned             changes;
     size_t               queued;
     uint64_t             dropped;
     uint64_t             dropped_told;
@@ -138,6 +141,7 @@ static struct queued_line *take_lines(struct log *log)
     lines = log->first;
     log->first = NULL;
     log->last = &log->first;
+    log->changes = 0;
     log->queued = 0;
     pthread_mutex_unlock(&log->lock);
     return lines;
@@ -187,10 +191,12 @@ static void append_line(struct log *log, struct queued_line *line)
     pthread_cond_signal(&log->work);
 }
 
-/* Takes the descriptor over, also on failure. */
+/* Takes the descriptor over, also on failure.  Of many that wait the newest gives way: while
+ * the writer hangs, each SIGHUP would cost a descriptor. */
 static enum fail set_fd(struct log *log, int fd, struct failure *why)
 {
     struct queued_line *line = malloc(sizeof *line);
+    int                 replaced = -1;
 
     if (line == NULL) {
         close(fd);
@@ -198,8 +204,19 @@ static enum fail set_fd(struct log *log, int fd, struct failure *why)
     }
     *line = (struct queued_line){ .fd = fd };
     pthread_mutex_lock(&log->lock);
-    append_line(log, line);
+    if (log->changes == CHANGES_MOST) {
+        replaced = log->change->fd;
+        log->change->fd = fd;
+    } else {
+        log->changes++;
+        log->change = line;
+        append_line(log, line);
+        line = NULL;
+    }
     pthread_mutex_unlock(&log->lock);
+    if (replaced >= 0)
+        close(replaced);
+    free(line);
     return FAIL_NONE;
 }
 
