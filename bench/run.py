@@ -41,7 +41,7 @@ IDLE_PROXIES = [name for name in [*ALL, "pgtls, TLS on both legs"] if name not i
 BESIDE, BESIDE_COUNT = "query x32 beside 8000 idle, of without", 8000
 WORKERS = {32: "CPU per query, two workers of one, 32 connections",
            64: "CPU per query, two workers of one, 64 connections"}
-WORKERS_PAIRS = 2               # in each round: what is looked for is small
+REPEATS = 3                     # in each round of those two: what is looked for is small
 FLOOR = "OpenSSL alone, in memory"
 # what: which way, threads of pgbench
 PGBENCH = {
@@ -88,23 +88,34 @@ def measure_columns(proxies, add, number, only=""):
                   f"{'failed' if value is None else f'{value:.1f}'}", file=sys.stderr)
 
 
+def median(values):
+    """None after an error."""
+    return None if None in values else statistics.median(values)
+
+
+def quotient(part, whole):
+    return part / whole if part and whole else None
+
+
 def measure_idle(proxies, add, number):
     if number == 1:
         for name in IDLE_PROXIES:
             if name in proxies.pids:
                 add(IDLE, name, proxies.with_idle(name, IDLE_COUNT)[0])
-    query = lambda: proxies.cpu_per_unit("pgtls", COLUMNS["query x32"][0])
-    alone, (_, beside), again = query(), proxies.with_idle("pgtls", BESIDE_COUNT, query), query()
-    add(BESIDE, "pgtls", beside / ((alone + again) / 2) if alone and beside and again else None)
+    query = lambda: [proxies.cpu_per_unit("pgtls", COLUMNS["query x32"][0])
+                     for _ in range(REPEATS)]
+    before, (_, beside), after = query(), proxies.with_idle("pgtls", BESIDE_COUNT, query), query()
+    add(BESIDE, "pgtls", quotient(median(beside), median(before + after)))
 
 
 def measure_workers(proxies, add):
-    """Pairs, so that what the machine does besides hits both."""
+    """Pairs, each the other way round, so that what the machine does besides hits both."""
+    names = ["pgtls, two workers", "pgtls"]
     for connections, what in WORKERS.items():
-        for _ in range(WORKERS_PAIRS):
-            two, one = (proxies.cpu_per_unit(name, f"query PORT SECONDS {connections}")
-                        for name in ("pgtls, two workers", "pgtls"))
-            add(what, "pgtls", two / one if two and one else None)
+        for number in range(REPEATS):
+            used = {name: proxies.cpu_per_unit(name, f"query PORT SECONDS {connections}")
+                    for name in (names if number % 2 else reversed(names))}
+            add(what, "pgtls", quotient(*[used[name] for name in names]))
 
 
 def measure(proxies, options):
@@ -120,8 +131,8 @@ def measure(proxies, options):
             add("handshake", FLOOR, proxies.floor())
             measure_workers(proxies, add)
             measure_idle(proxies, add, number)
-    return {column: {name: None if None in values else statistics.median(values)
-                     for name, values in names.items()} for column, names in figures.items()}
+    return {column: {name: median(values) for name, values in names.items()}
+            for column, names in figures.items()}
 
 
 def measure_all(options):
@@ -148,7 +159,7 @@ def cell(value, digits=1):
 def ratio(figures, column, name, peers):
     best = [figures[column][peer] for peer in peers if figures[column].get(peer)]
     mine = figures[column].get(name)
-    return mine / min(best) if mine and best else None
+    return quotient(mine, min(best, default=None))
 
 
 def target_rows(figures, targets, name):
