@@ -145,6 +145,27 @@ void set_error(toml_error *error, int line, std::string_view text)
     error->text[0] = static_cast<char>(tolower(static_cast<unsigned char>(error->text[0])));
 }
 
+/* What toml++ says, and what to do about it. */
+const char *advice(std::string_view text)
+{
+    static constexpr struct {
+        std::string_view text;
+        const char      *advice;
+    } all[] = {
+        { "tf-8", "; save the file as UTF-8" },
+        { "unknown escape", "; write \\\\ for a backslash, or the text in single quotes" },
+        { "could not determine value type", "; write text in quotes" },
+        { "cannot redefine existing table",
+          "; write it once: another route begins with [[proxy]]" },
+        { "cannot redefine", "; write it once" },
+    };
+
+    for (const auto &row : all)
+        if (text.find(row.text) != std::string_view::npos)
+            return row.advice;
+    return "";
+}
+
 /* The line of a key with too many dots, or 0. */
 int line_of_endless_key(std::string_view text)
 {
@@ -200,7 +221,9 @@ std::unique_ptr<toml_tree> parse(std::string_view text, toml_error *error)
         convert(*tree, toml::parse(text));
         return tree;
     } catch (const toml::parse_error &why) {
-        set_error(error, static_cast<int>(why.source().begin.line), why.description());
+        std::string text(why.description());
+
+        set_error(error, static_cast<int>(why.source().begin.line), text + advice(text));
     } catch (const unreadable &) {
         set_error(error, line_of_unreadable(text), "what follows \"[\" is not a name");
     }

@@ -85,6 +85,30 @@ static void what_is_not_toml_is_told_with_its_line(void **state)
     }
 }
 
+static void what_people_slip_on_is_told_with_what_to_do(void **state)
+{
+    static const struct {
+        const char *text, *advice;
+    } rows[] = {
+        { "a = caf\xe9", "; save the file as UTF-8" },
+        { "a = \"C:\\certs\"", "; write \\\\ for a backslash, or the text in single quotes" },
+        { "a = server.crt", "; write text in quotes" },
+        { "[x]\n[x]", "; write it once: another route begins with [[proxy]]" },
+        { "a = 1\na = 2", "; write it once" },
+        { "a = \n", "" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct toml_error error = { 0 };
+        size_t            len;
+
+        assert_null(parse(rows[i].text, &error));
+        len = strlen(error.text);
+        assert_true(len > strlen(rows[i].advice));
+        assert_string_equal(error.text + len - strlen(rows[i].advice), rows[i].advice);
+    }
+}
+
 static void a_file_cut_anywhere_is_a_tree_or_an_error(void **state)
 {
     for (size_t cut = 0; cut < sizeof SAMPLE - 1; cut++) {
@@ -161,6 +185,7 @@ int main(void)
         cmocka_unit_test(a_file_becomes_a_tree_with_lines),
         cmocka_unit_test(an_empty_file_is_an_empty_table),
         cmocka_unit_test(what_is_not_toml_is_told_with_its_line),
+        cmocka_unit_test(what_people_slip_on_is_told_with_what_to_do),
         cmocka_unit_test(a_file_cut_anywhere_is_a_tree_or_an_error),
         cmocka_unit_test(a_nul_in_a_name_does_not_make_it_another_name),
         cmocka_unit_test(a_bracket_before_no_name_is_told_with_its_line),

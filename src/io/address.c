@@ -73,8 +73,10 @@ static enum fail split_host(const char *text, const char *end, char *host, size_
         fail_hint(why, "write an IPv6 address in brackets: [::1]:5432");
         return FAIL_CONFIG;
     }
-    if (length == 0)
+    if (length == 0) {
+        fail_hint(why, "write host:port; 0.0.0.0 is every IPv4 address of this machine");
         return fail(why, FAIL_CONFIG, "\"%s\" names no host", text);
+    }
     if (length >= host_size)
         return fail(why, FAIL_CONFIG, "\"%.40s...\": the host name is too long", text);
     memcpy(host, text, length);
@@ -131,8 +133,11 @@ enum fail address_parse(struct address *out, const char *text, struct failure *w
         return rc;
     if (is_unix)
         from_path(out, host);
-    else if (!address_from_numeric(out, host, port))
+    else if (!address_from_numeric(out, host, port)) {
+        fail_hint(why, "write an IP address of this machine, or 0.0.0.0 for every one of IPv4 "
+                       "and [::] for every one of IPv6");
         return fail(why, FAIL_CONFIG, "\"%s\" is not a numeric address", host);
+    }
     return FAIL_NONE;
 }
 

@@ -57,7 +57,7 @@ static int set_up(void **state)
     snprintf(text, sizeof text,
              "[[proxy]]\nname = \"one\"\n[proxy.listener]\nbind_address = \"127.0.0.1:1\"\n"
              "server_cert = \"%s\"\nserver_key = \"%s\"\nclient_ca = \"%s\"\n"
-             "[proxy.backend]\naddress = \"127.0.0.1:1\"\n",
+             "[proxy.backend]\naddress = \"127.0.0.1:5432\"\n",
              rig.cert, rig.key, rig.cert);
     rig.generation = load(text);
     return 0;
@@ -143,9 +143,9 @@ static void what_several_routes_trust_is_loaded_once(void **state)
              "[defaults.listener]\nserver_cert = \"%s\"\nserver_key = \"%s\"\n"
              "client_ca = \"%s\"\n[[proxy]]\nname = \"one\"\n"
              "[proxy.listener]\nbind_address = \"127.0.0.1:1\"\n"
-             "[proxy.backend]\naddress = \"127.0.0.1:1\"\nroot_ca = \"%s\"\n"
+             "[proxy.backend]\naddress = \"127.0.0.1:5432\"\nroot_ca = \"%s\"\n"
              "[[proxy]]\nname = \"two\"\n[proxy.listener]\nbind_address = \"127.0.0.1:2\"\n"
-             "[proxy.backend]\naddress = \"127.0.0.1:1\"\n",
+             "[proxy.backend]\naddress = \"127.0.0.1:5432\"\n",
              rig.cert, rig.key, rig.cert, rig.cert);
     all = load(text);
     first = tls_policy_options(all->routes[0]->client_policy)->trust;

@@ -2,6 +2,7 @@
 #include "proxy/settings_rule.h"
 
 #include "io/address.h"
+#include "proxy/spelling.h"
 
 /* What the addresses of the backend are. */
 struct backend_places {
@@ -236,6 +237,26 @@ static void check_sources(const struct check *check, const struct backend_places
                             places->unix_socket);
 }
 
+/* A route that leads to its own port would call itself until no connection is left. */
+static void check_leads_elsewhere(const struct check *check)
+{
+    const struct conf_strings *own = &check->route->listener.bind_address;
+    const struct conf_strings *list = &check->route->backend.addresses;
+
+    for (size_t i = 0; i < own->count; i++)
+        for (size_t n = 0; n < list->count; n++) {
+            char here[SPELLING_MOST], there[SPELLING_MOST];
+
+            spelling_of_server(own->items[i], here);
+            spelling_of_server(list->items[n], there);
+            if (strcmp(here, there) == 0)
+                rule_refuse(check, "backend.address",
+                            "\"%s\" is this route's own bind_address; write the address of the "
+                            "server",
+                            list->items[n]);
+        }
+}
+
 void settings_check_backend(const struct check *check)
 {
     struct backend_settings *backend = &check->route->backend;
@@ -244,6 +265,7 @@ void settings_check_backend(const struct check *check)
     drop_defaults_of_unix_backend(check, &places);
     check_tls_enabled(check);
     check_sources(check, &places);
+    check_leads_elsewhere(check);
     if (!places.are_good ||
         (backend->sslmode == SSLMODE_UNSET && rule_has(check, "backend.sslmode")))
         return;

@@ -136,7 +136,7 @@ static void a_bad_default_is_told_once_for_all_routes(void **state)
         bytes_of_string(
             "[defaults.listener]\ndeny = [\"x\"]\n[defaults.limits]\ntcp_keepalive = \"5ms\"\n"
             "[defaults]\ncolour = 1\n" ROUTE_AT("a", "127.0.0.1:1")
-                BACKEND_LINE ROUTE_AT("b", "127.0.0.1:2") BACKEND_LINE),
+                BACKEND_LINE ROUTE_AT("b", "127.0.0.1:3") BACKEND_LINE),
         &problems));
     assert_int_equal(problems.count, 3);
     assert_non_null(

@@ -15,7 +15,7 @@ static void included_routes_follow_in_the_order_of_file_names(void **state)
     put_file(&place, "b.inc", ROUTE_AT("third", "127.0.0.1:3") BACKEND_LINE);
     put_file(
         &place, "a.inc",
-        "[[proxy]]\nlistener.bind_address = \"127.0.0.1:2\"\n"
+        "[[proxy]]\nlistener.bind_address = \"127.0.0.1:4\"\n"
         "listener.server_cert = \"s.crt\"\nlistener.server_key = \"s.key\"\n" BACKEND_LINE);
     file = put_file(&place, "main.toml",
                     "include = [\"*.inc\", \"none/*.toml\"]\n"

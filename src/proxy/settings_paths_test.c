@@ -101,7 +101,7 @@ static void files_of_hosts_are_watched(void **state)
     struct proxy_settings *settings =
         load(ROUTE("a", "1", TLS) "[[proxy.host]]\nnames = [\"a.example.com\"]\n"
                                   "server_cert = \"h.crt\"\nserver_key = \"h.key\"\n"
-                                  "[proxy.host.backend]\naddress = \"127.0.0.1:1\"\n"
+                                  "[proxy.host.backend]\naddress = \"127.0.0.1:5432\"\n"
                                   "sslmode = \"verify-ca\"\nroot_ca = \"h-root.crt\"\n"
                                   "[[proxy.host]]\nnames = [\"*\"]\n");
     struct file_list files;

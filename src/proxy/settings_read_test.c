@@ -88,7 +88,11 @@ static void addresses_that_cannot_be_used_are_told(void **state)
           "quotes\n" },
         { ROUTE "[proxy.listener]\nbind_address = \"db.example.com:1\"\n" PLAIN_BACKEND,
           "4: route \"r\": listener.bind_address: \"db.example.com\" is not a numeric "
-          "address\n" },
+          "address; write an IP address of this machine, or 0.0.0.0 for every one of IPv4 and "
+          "[::] for every one of IPv6\n" },
+        { ROUTE "[proxy.listener]\nbind_address = \":6432\"\n" PLAIN_BACKEND,
+          "4: route \"r\": listener.bind_address: \":6432\" names no host; write host:port; "
+          "0.0.0.0 is every IPv4 address of this machine\n" },
         { ROUTE "[proxy.listener]\nbind_address = \"127.0.0.1\"\n" PLAIN_BACKEND,
           "4: route \"r\": listener.bind_address: \"127.0.0.1\" does not end in a port from 0 "
           "to "
@@ -114,6 +118,9 @@ static void addresses_that_cannot_be_used_are_told(void **state)
         { ROUTE PLAIN_LISTENER "[proxy.backend]\naddress = \"127.0.0.1:0\"\n",
           "6: route \"r\": backend.address: \"127.0.0.1:0\" has no port; write one from 1 to "
           "65535\n" },
+        { ROUTE PLAIN_LISTENER "[proxy.backend]\naddress = \"localhost:1\"\n",
+          "6: route \"r\": backend.address: \"localhost:1\" is this route's own bind_address; "
+          "write the address of the server\n" },
         { ROUTE PLAIN_LISTENER "[proxy.backend]\naddress = \"my db:5432\"\n",
           "6: route \"r\": backend.address: \"my db\" is not a host name\n" },
         { ROUTE PLAIN_LISTENER PLAIN_BACKEND ROUTE PLAIN_LISTENER PLAIN_BACKEND,

@@ -417,16 +417,21 @@ static void the_key_file_needs_postgresqls_owner_and_mode(void **state)
 static void what_is_not_a_regular_file_is_refused_without_waiting(void **state)
 {
     char *fifo = certs_write_text(files.dir, "fifo", "", 0);
+    char *socket_path = certs_write_text(files.dir, "socket", "", 0);
 
     unlink(fifo);
     assert_int_equal(mkfifo(fifo, 0600), 0);
+    unlink(socket_path);
+    assert_int_equal(mknod(socket_path, S_IFSOCK | 0600, 0), 0);
     alarm(10);
     assert_refused(files.cert, fifo, "is not a regular file", "");
     assert_refused(fifo, files.key, "is not a regular file", "");
     assert_refused(files.cert, files.dir, "is not a regular file", "");
     assert_refused(files.cert, "/dev/null", "is not a regular file", "");
+    assert_refused(files.cert, socket_path, "is not a regular file", "");
     alarm(0);
     free(fifo);
+    free(socket_path);
 }
 
 static void missing_empty_and_foreign_files_are_told_apart(void **state)
@@ -439,7 +444,7 @@ static void missing_empty_and_foreign_files_are_told_apart(void **state)
     assert_refused(files.cert, "/nonexistent/x.key", "could not open /nonexistent/x.key", "");
     assert_refused(empty, files.key, "is empty", "");
     assert_refused(text, files.key, "no certificate in", "BEGIN CERTIFICATE");
-    assert_refused(files.key, files.key, "no certificate in", "");
+    assert_refused(files.key, files.key, ", but BEGIN PRIVATE KEY", "BEGIN CERTIFICATE");
     assert_refused(files.cert, text, "no private key", "BEGIN PRIVATE KEY");
     assert_refused(files.cert, files.cert, "no private key", "");
     free(empty);

@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LARGEST_FILE ((size_t)8 << 20) /* a system's bundle has about 250 KB */
+#define LONGEST_LABEL 40
+#define LARGEST_FILE  ((size_t)8 << 20) /* a system's bundle has about 250 KB */
 
 static enum fail check_owner_and_mode(const char *file, enum pem_file_kind kind,
                                       const struct stat *st, struct failure *why)
@@ -109,6 +110,8 @@ enum fail pem_file_read(const char *file, enum pem_file_kind kind, struct buf *o
 
     buf_init(out, 0);
     if (fd < 0) {
+        if (errno == ENXIO) /* a socket */
+            return fail(why, FAIL_CERT, "%s is not a regular file", file);
         if (errno == EACCES)
             fail_hint(why, "uid %u must be able to read it", (unsigned)geteuid());
         return fail_errno(why, errno, "could not open %s", file);
@@ -127,6 +130,36 @@ void pem_file_wipe(struct buf *text)
     if (text->memory != NULL)
         OPENSSL_cleanse(text->memory, text->capacity);
     buf_fini(text);
+}
+
+/* What follows the first BEGIN, such as "EC PRIVATE KEY"; empty where it is none of PEM's. */
+static struct bytes first_label(struct bytes text)
+{
+    static const char begin[] = "-----BEGIN ",
+                      letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ";
+    const uint8_t *at = memmem(text.p, text.len, begin, strlen(begin));
+    struct bytes   rest;
+    size_t         len = 0;
+
+    if (at == NULL)
+        return bytes_of(NULL, 0);
+    at += strlen(begin);
+    rest = bytes_of(at, (size_t)(text.p + text.len - at));
+    while (len < rest.len && len < LONGEST_LABEL &&
+           memchr(letters, rest.p[len], strlen(letters)))
+        len++;
+    return bytes_first(rest, len);
+}
+
+static enum fail fail_for_lack(const char *file, struct bytes text, struct failure *why)
+{
+    struct bytes label = first_label(text);
+
+    fail_hint(why, "PEM text with BEGIN CERTIFICATE is expected");
+    if (label.len == 0)
+        return fail(why, FAIL_CERT, "no certificate in %s", file);
+    return fail(why, FAIL_CERT, "no certificate in %s, but BEGIN %.*s", file, (int)label.len,
+                (const char *)label.p);
 }
 
 /* Adds what is in the text; false where it is damaged. */
@@ -160,13 +193,12 @@ struct stack_st_X509 *pem_file_certificates(const char *file, struct failure *wh
         rc = fail(why, FAIL_MEMORY, "out of memory");
     else if ((rc = pem_file_read(file, PEM_FILE_CERTIFICATES, &text, why)) != FAIL_NONE)
         ;
-    else if (!parse_certificates(all, buf_bytes(&text)))
+    else if (!parse_certificates(all, buf_bytes(&text))) {
+        fail_hint(why, "copy it again, whole lines from BEGIN CERTIFICATE to END CERTIFICATE");
         rc =
             fail(why, FAIL_CERT, "certificate %d in %s is damaged", sk_X509_num(all) + 1, file);
-    else if (sk_X509_num(all) == 0) {
-        fail_hint(why, "PEM text with BEGIN CERTIFICATE is expected");
-        rc = fail(why, FAIL_CERT, "no certificate in %s", file);
-    }
+    } else if (sk_X509_num(all) == 0)
+        rc = fail_for_lack(file, buf_bytes(&text), why);
     pem_file_wipe(&text);
     if (rc == FAIL_NONE)
         return all;
