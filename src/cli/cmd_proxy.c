@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
+#include "base/text.h"
 #include "cli/command.h"
 #include "conf/pipe.h"
 #include "proxy/server.h"
@@ -24,14 +25,29 @@ static int add_set(struct proxy_arguments *out, const char *set)
     return EXIT_GOOD;
 }
 
+static int complain_of_option(const char *option)
+{
+    static const char *const names[] = { "--check", "--set", NULL };
+    char                     shown[64];
+    const char              *near = text_nearest(option, names);
+
+    text_escape(shown, sizeof shown, bytes_of_string(option));
+    if (option[0] != '-')
+        return complain_of_usage("proxy: %s stands alone; a configuration file is -c %s", shown,
+                                 shown);
+    if (near != NULL)
+        return complain_of_usage("proxy: unknown option %s; did you mean %s?", shown, near);
+    return complain_of_usage("proxy: unknown option %s; see pgtls proxy --help", shown);
+}
+
 /* An option that stands before its value. */
 static int add_option(struct proxy_arguments *out, const char *option, const char *value)
 {
     bool is_set = strcmp(option, "--set") == 0;
 
     if (!is_set && strcmp(option, "-c") != 0)
-        return complain_of_usage("proxy: unknown option %s; see pgtls proxy --help", option);
-    if (value == NULL)
+        return complain_of_option(option);
+    if (value == NULL || (!is_set && value[0] == '\0'))
         return complain_of_usage("proxy: %s needs a %s; see pgtls proxy --help", option,
                                  is_set ? "PATH=VALUE" : "file");
     if (is_set)

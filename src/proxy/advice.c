@@ -5,6 +5,8 @@
 #include "x509/certificate.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
 struct advice {
     struct conf_problems *problems;
@@ -158,6 +160,24 @@ static void look_at_names(const struct route *host, struct advice *advice)
     }
 }
 
+/* unix_socket_directories of PostgreSQL has the folder, and the socket is in it. */
+static void look_at_sockets(const struct route *route, struct advice *advice)
+{
+    const struct conf_strings *list = &route->settings->backend.addresses;
+    struct stat                st;
+
+    for (size_t i = 0; i < list->count; i++) {
+        const char *address = list->items[i];
+
+        if (strncmp(address, "unix:", 5) == 0 && stat(address + 5, &st) == 0 &&
+            S_ISDIR(st.st_mode))
+            settings_problem(advice->problems, true, route->settings, "backend.address",
+                             "\"%s\" is a folder; name the socket in it, such as "
+                             "\"%s/.s.PGSQL.5432\"",
+                             address, address);
+    }
+}
+
 static void look_at_route(const struct route *route, struct advice *advice)
 {
     look_at_policy(route, "listener.server_cert", route->client_policy, advice);
@@ -165,6 +185,7 @@ static void look_at_route(const struct route *route, struct advice *advice)
     if (route->place == 0 || route->settings->has_own_backend) {
         look_at_policy(route, "backend.client_cert", route->backend_policy, advice);
         look_at_authorities(route, "backend.root_ca", route->backend_policy, advice->problems);
+        look_at_sockets(route, advice);
     }
     for (size_t i = 0; i < route->host_count; i++) {
         look_at_route(route->hosts[i], advice);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "proxy/launch.h"
 
+#include "conf/file.h"
 #include "io/socket.h"
 #include "runtime/privileges.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define OWN_FILES 64 /* descriptors beside those of connections */
@@ -157,6 +161,36 @@ static struct proxy_settings *check_as_user(struct proxy_settings        *settin
     return NULL;
 }
 
+/* The file itself, or the folder that it would be made in. */
+static bool may_write_log(const char *file)
+{
+    char       *folder;
+    bool        may;
+    struct stat st;
+
+    if (stat(file, &st) == 0 && S_ISDIR(st.st_mode))
+        errno = EISDIR;
+    else if (faccessat(AT_FDCWD, file, W_OK, AT_EACCESS) == 0)
+        return true;
+    if (errno != ENOENT)
+        return false;
+    folder = conf_file_folder(file);
+    may = folder == NULL || faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0;
+    free(folder);
+    return may;
+}
+
+/* A check makes no file. */
+static void check_log_file(const struct proxy_settings *settings,
+                           struct conf_problems        *problems)
+{
+    const char *file = settings->log_file;
+
+    if (file != NULL && file[0] != '\0' && !may_write_log(file))
+        settings_top_problem(problems, false, settings, "log_file", "cannot open %s: %s", file,
+                             strerror(errno));
+}
+
 struct generation *launch_check(const struct settings_source *source,
                                 struct conf_problems         *problems)
 {
@@ -166,6 +200,7 @@ struct generation *launch_check(const struct settings_source *source,
 
     if (settings == NULL)
         return NULL;
+    check_log_file(settings, problems);
     if (launch_log_options(&ignored, settings, problems))
         return generation_new(settings, NULL, problems);
     settings_free(settings);

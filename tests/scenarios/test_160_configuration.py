@@ -328,6 +328,24 @@ def test_addresses_that_are_none(check, good, address):
         assert_refused(done, "orders", setting)
 
 
+def test_a_folder_is_no_socket_of_a_server(check, good, folder):
+    done = check(good().replace('address = "127.0.0.1:5432"', f'address = "unix:{folder}"'))
+    assert done.returncode == 0
+    assert f'"unix:{folder}/.s.PGSQL.5432"' in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("name, reason", [("", "Is a directory"), ("no/log", "No such file")])
+def test_a_log_file_that_cannot_be_written(check, good, folder, name, reason):
+    done = check(f'log_file = "{folder}/{name}"\n' + good())
+    assert_refused(done, "pgtls.toml:1: log_file", reason)
+    assert not os.path.exists(f"{folder}/no")
+
+
+def test_a_check_makes_no_log_file(check, good, folder):
+    assert check(f'log_file = "{folder}/log"\n' + good()).returncode == 0
+    assert not os.path.exists(f"{folder}/log")
+
+
 def test_an_address_in_use(good):
     text = good()
     port = int(text.partition("127.0.0.1:")[2].partition('"')[0])
@@ -364,6 +382,15 @@ def test_commands_and_their_exit_codes(words, code):
         assert done.stdout and not done.stderr
     else:
         assert done.stderr.startswith("pgtls: ") or "usage" in done.stderr.lower()
+
+
+@pytest.mark.parametrize("words, told", [
+    (["pgtls.toml"], "-c pgtls.toml"), (["--chek"], "did you mean --check?"),
+    (["-c", ""], "-c needs a file"), (["-t"], "see pgtls proxy --help"),
+    (["--\n"], "unknown option --\\x0a"),
+])
+def test_wrong_words_of_a_start_say_the_right_ones(words, told):
+    assert told in programs.run("proxy", *words).stderr
 
 
 def test_version_names_the_tls_library():
