@@ -98,7 +98,9 @@ void conversation_enter(struct conversation *c, enum conversation_state state)
 void conversation_move(struct conversation *c, enum conversation_state next)
 {
     assert(rules[c->state].next & (1u << next));
-    if (next >= CONVERSATION_RELAYING)
+    if (next == CONVERSATION_ENDING)
+        pending_linger(c);
+    else if (next >= CONVERSATION_RELAYING)
         pending_stop(c);
     conversation_enter(c, next);
 }

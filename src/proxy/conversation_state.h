@@ -148,9 +148,9 @@ struct conversation {
     bool                    is_over;       /* one too many of its address */
     bool                    draining;
     bool                    has_end; /* the client: all that its server said, and its end */
-    /* Not finished TLS yet: a place in rw->unproved, oldest first. */
-    struct conversation       *unproved_next;
-    struct conversation      **unproved_link;
+    /* Of those that may give way: a place in rw->unproved or, ENDING, in rw->lingering. */
+    struct conversation       *yielding_next;
+    struct conversation      **yielding_link;
     struct pump                client;
     struct pump                backend;
     struct relay               relay;
@@ -237,9 +237,10 @@ void conversation_socket_closed(struct conversation *c);
 void conversation_free(struct conversation *c); /* it has no socket and is in no list */
 
 /* pending.c: those that have not logged in, of which max_pending_logins says how many may be */
-void pending_start(struct conversation *c); /* closes one that is too many: perhaps this */
-void pending_prove(struct conversation *c); /* finished TLS, or needs none: it may stay */
-void pending_stop(struct conversation *c);  /* it has logged in, or ended */
+void pending_start(struct conversation *c);  /* closes one that is too many: perhaps this */
+void pending_prove(struct conversation *c);  /* finished TLS, or needs none: it may stay */
+void pending_linger(struct conversation *c); /* ends, and our last words are on their way */
+void pending_stop(struct conversation *c);   /* it has logged in, or is closed */
 
 /* cancelling.c: where cancel requests go */
 void cancelling_enter(struct conversation *c); /* at ReadyForQuery */

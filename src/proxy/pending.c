@@ -2,34 +2,52 @@
 /* Those that have not logged in: there is a limit, and beyond it an order in which they go. */
 #include "proxy/conversation_state.h"
 
-static void add_unproved(struct conversation *c)
+static struct pending_queue *queue_of(const struct conversation *c)
 {
-    struct route_worker *rw = c->rw;
+    return c->state == CONVERSATION_ENDING ? &c->rw->lingering : &c->rw->unproved;
+}
 
-    c->unproved_link = rw->unproved_end;
-    c->unproved_next = NULL;
-    *rw->unproved_end = c;
-    rw->unproved_end = &c->unproved_next;
+static void join(struct conversation *c, struct pending_queue *queue)
+{
+    c->yielding_link = queue->end;
+    c->yielding_next = NULL;
+    *queue->end = c;
+    queue->end = &c->yielding_next;
+}
+
+static void leave(struct conversation *c)
+{
+    if (c->yielding_link == NULL)
+        return;
+    *c->yielding_link = c->yielding_next;
+    if (c->yielding_next != NULL)
+        c->yielding_next->yielding_link = c->yielding_link;
+    else
+        queue_of(c)->end = c->yielding_link;
+    c->yielding_link = NULL;
 }
 
 void pending_prove(struct conversation *c)
 {
-    if (c->unproved_link == NULL)
-        return;
-    *c->unproved_link = c->unproved_next;
-    if (c->unproved_next != NULL)
-        c->unproved_next->unproved_link = c->unproved_link;
-    else
-        c->rw->unproved_end = c->unproved_link;
-    c->unproved_link = NULL;
+    leave(c);
 }
 
 void pending_stop(struct conversation *c)
 {
-    pending_prove(c);
+    leave(c);
     if (c->is_pending)
         atomic_fetch_sub(&c->route->tally->pending, 1);
     c->is_pending = false;
+}
+
+/* It only has to read why it ends: until it has, it gives way before anybody else, TLS or not.
+ */
+void pending_linger(struct conversation *c)
+{
+    if (!c->is_pending)
+        return;
+    leave(c);
+    join(c, &c->rw->lingering);
 }
 
 /* A flood has many victims; one line a second tells of it. */
@@ -48,16 +66,18 @@ static void report_flood(struct conversation *c)
     }
 }
 
-/* One more that has not logged in: beyond the limit the oldest that has not proved itself by
- * finishing TLS gives way, which may be this one. */
+/* One more that has not logged in: beyond the limit one gives way, the oldest that lingers or
+ * else the oldest that has not proved itself by finishing TLS, which may be this one. */
 void pending_start(struct conversation *c)
 {
-    uint64_t limit = c->route->settings->limits.max_pending_logins;
+    uint64_t                    limit = c->route->settings->limits.max_pending_logins;
+    const struct pending_queue *lingering = &c->rw->lingering;
 
-    add_unproved(c);
+    join(c, &c->rw->unproved);
     c->is_pending = true;
     if (atomic_fetch_add(&c->route->tally->pending, 1) < limit)
         return;
     report_flood(c);
-    conversation_close(c->rw->unproved, END_MAX_PENDING);
+    conversation_close(lingering->first != NULL ? lingering->first : c->rw->unproved.first,
+                       END_MAX_PENDING);
 }

@@ -128,7 +128,8 @@ struct route_worker *route_worker_new(const struct route_worker_options *options
     rw->worker = options->worker;
     rw->generation = generation_hold(options->generation);
     rw->route = options->route;
-    rw->unproved_end = &rw->unproved;
+    rw->lingering.end = &rw->lingering.first;
+    rw->unproved.end = &rw->unproved.first;
     rw->drain_deadline.expired = on_drain_deadline;
     refusals_init(&rw->refusals, rw->worker->loop, rw->worker->log, settings->name);
     rw->listeners = calloc(settings->listener.bind_address.count, sizeof *rw->listeners);

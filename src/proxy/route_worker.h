@@ -33,6 +33,12 @@ struct route_lookup {
     struct auth_query_keys keys;
 };
 
+/* Oldest first. */
+struct pending_queue {
+    struct conversation  *first;
+    struct conversation **end;
+};
+
 struct route_worker {
     enum route_worker_state state;
     struct worker          *worker;
@@ -44,8 +50,8 @@ struct route_worker {
     struct route_listener  *listeners;
     size_t                  listener_count;
     struct conversation    *conversations;
-    struct conversation    *unproved; /* oldest first: those that a flood pushes out */
-    struct conversation   **unproved_end;
+    struct pending_queue    lingering; /* those that a flood pushes out, and then */
+    struct pending_queue    unproved;  /* those */
     struct backoff          backoff;
     struct refusals         refusals;
     uint64_t                flood_told_us; /* limit.reached for a flood: once a second */

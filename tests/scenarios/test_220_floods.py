@@ -255,6 +255,7 @@ KINDS = {
     "half open": (10000, lambda hello: {}),
     "stalled handshakes": (1000, lambda hello: {"greeting": wire.SSL_REQUEST + hello}),
     "half hellos": (1000, lambda hello: {"greeting": wire.SSL_REQUEST + hello[:100]}),
+    "refused, and go on reading": (3000, lambda hello: {"greeting": wire.startup()}),
     "a byte a second": (2000, lambda hello: {"words": wire.SSL_REQUEST + hello, "every_s": 1}),
 }
 
@@ -299,6 +300,26 @@ def test_a_hundred_half_open_ones_cost_the_oldest_its_place(start, listener, fak
     assert rest[-1].is_open(0.2)
     for stream in [first, *rest]:
         stream.close()
+
+
+def test_those_who_were_refused_and_stay_count_as_pending(start, listener, fake, certs):
+    """Each may read why for two seconds, and no crowd of them costs more than the limit."""
+    server = fake(polite)
+    one = start(route({"address": server.address}, listener("require"), {"max_pending_logins": 50}))
+    good = Good(one.port, certs)
+    good.once()
+    free = one.descriptors_at_rest()
+    crowd, most = [], 0
+    for _ in range(500):
+        crowd.append(connect(one.port))
+        crowd[-1].send(wire.startup())          # in the clear
+        most = max(most, one.descriptors())
+    assert most <= free + 50 + 150              # and those whose close is under way
+    assert [m.type for m in wire.messages_of(crowd[-1].rest())[0]] == ["E"]
+    good.once()
+    for stream in crowd:
+        stream.close()
+    assert one.comes_down_to(free)
 
 
 # Without descriptors
