@@ -56,6 +56,15 @@ void conversation_end(struct conversation *c, enum end_reason reason, bool clean
         conversation_close(c, reason);
 }
 
+bool conversation_client_is_broken(struct conversation *c)
+{
+    if (c->client.leg.state != LEG_BROKEN)
+        return false;
+    report_tls_failed(c, true);
+    conversation_end(c, END_CLIENT_LOST, false);
+    return true;
+}
+
 /* An ErrorResponse of ours would stand between two messages, and can be sent at all. */
 static bool may_speak(const struct conversation *c)
 {

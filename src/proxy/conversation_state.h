@@ -224,7 +224,11 @@ void conversation_close(struct conversation *c, enum end_reason reason);
  */
 void conversation_end(struct conversation *c, enum end_reason reason, bool clean);
 
-/* The same behind an ErrorResponse, where one may stand. */
+/* True where records of the client ended its leg: said in the log, and the end has begun, with
+ * the alert that waits to be sent. */
+bool conversation_client_is_broken(struct conversation *c);
+
+/* As conversation_end(), behind an ErrorResponse, where one may stand. */
 void conversation_refuse(struct conversation *c, enum end_reason reason, const char *sqlstate,
                          const char *message, const char *hint);
 

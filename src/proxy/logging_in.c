@@ -260,6 +260,8 @@ void logging_in_client_left(struct conversation *c)
 
     if (!refused && is_half_closed(c))
         return; /* relaying_start() passes it on */
+    if (!refused && conversation_client_is_broken(c))
+        return;
     if (refused)
         report_refusal(c);
     conversation_close(c, refused ? END_AUTH_FAILED : END_CLIENT_CLOSED);

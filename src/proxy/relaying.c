@@ -140,11 +140,8 @@ void relaying_client_ended(struct conversation *c)
         conversation_close(c, END_CLIENT_LOST);
         return;
     }
-    if (c->client.leg.state == LEG_BROKEN) { /* an alert waits to be sent */
-        report_tls_failed(c, true);
-        conversation_end(c, END_CLIENT_LOST, false);
+    if (conversation_client_is_broken(c))
         return;
-    }
     pipe_move(&c->relay.to_server, PIPE_FLUSHING);
     pass_ends_on(c);
 }
