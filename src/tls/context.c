@@ -58,6 +58,7 @@ static void on_info(const SSL *ssl, int where, int value)
     if ((where & SSL_CB_LOOP) != 0) {
         release_buffers((SSL *)(uintptr_t)ssl);
         tls_handover_passes(engine, SSL_get_state(ssl));
+        tls_library_steps(engine);
     }
     if ((where & SSL_CB_ALERT) == 0 || alert == SSL3_AD_CLOSE_NOTIFY ||
         alert == SSL_AD_USER_CANCELLED) /* says nothing by itself: RFC 8446 6.1 */

@@ -113,6 +113,10 @@ void tls_engine_need_failure(struct tls_engine *engine);
 /* wire.c: reads from engine->in, appends to engine->out, keeps nothing. */
 BIO_METHOD *tls_wire_method_new(void);
 
+/* record_library.c: for the info callback, when a step of OpenSSL's state machine begins:
+ * behind the handshake some of them are for messages that a peer must pay for. */
+void tls_library_steps(struct tls_engine *engine);
+
 /* hello.c: the callback of every server's SSL_CTX. */
 int tls_hello_received(SSL *ssl, int *alert, void *unused);
 
@@ -142,6 +146,9 @@ enum tls_verdict tls_engine_fail(struct tls_engine *engine);
 
 /* The transport ended without close_notify. */
 void tls_explain_eof(struct tls_engine *engine);
+
+/* Records are to end for what the peer sent; tls_engine_fail() comes next. */
+void tls_explain_sent(struct tls_engine *engine, const char *what);
 
 /* For the verify callback: notes what is wrong with which certificate. */
 void tls_explain_certificate(struct tls_engine *engine, X509_STORE_CTX *store);

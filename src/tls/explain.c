@@ -214,6 +214,12 @@ enum tls_verdict tls_engine_fail(struct tls_engine *engine)
     return TLS_FAILED;
 }
 
+void tls_explain_sent(struct tls_engine *engine, const char *what)
+{
+    tls_engine_need_failure(engine);
+    fail(engine->failure, FAIL_TLS, "the %s sent %s", peer_word(engine), what);
+}
+
 void tls_explain_eof(struct tls_engine *engine)
 {
     struct failure *why;

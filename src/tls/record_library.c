@@ -1,15 +1,47 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "tls/engine_parts.h"
 #include "tls/record_layer.h"
+#include "tls/unpaid.h"
 
 /* Header, inner type and tag; in TLS 1.2 an explicit nonce instead of the type. */
 #define OVERHEAD_1_3 (5u + 1u + 16u)
 #define OVERHEAD_1_2 (5u + 8u + 16u)
 
+/* OpenSSL is on its way from a message behind the handshake back to data. */
+static bool has_taken_message(OSSL_HANDSHAKE_STATE state)
+{
+    return state == TLS_ST_SR_KEY_UPDATE || state == TLS_ST_CR_KEY_UPDATE ||
+           state == TLS_ST_CR_SESSION_TICKET;
+}
+
+/* One call of OpenSSL would take thousands of messages: where there are too many it finds no
+ * more bytes. */
+void tls_library_steps(struct tls_engine *engine)
+{
+    if (engine->state == ENGINE_OPEN && has_taken_message(SSL_get_state(engine->ssl)) &&
+        !tls_unpaid_charge(&engine->session.unpaid))
+        engine->in = NULL;
+}
+
+/* OpenSSL has no call for an alert of ours.  It sends one for a record that is not encrypted,
+ * and the same that our own records would: RFC 8446 5, "unexpected_message". */
+static enum tls_verdict refuse_messages(struct tls_engine *engine)
+{
+    struct bytes record = BYTES("\x16\x03\x03\x00\x01");
+    size_t       n;
+
+    tls_explain_sent(engine, TLS_TOO_MANY_UNPAID);
+    engine->in = &record;
+    (void)SSL_read_ex(engine->ssl, &(char){ 0 }, 1, &n);
+    engine->in = NULL;
+    return tls_engine_fail(engine);
+}
+
 static enum tls_verdict read_stopped(struct tls_engine *engine)
 {
     switch (SSL_get_error(engine->ssl, 0)) {
-    case SSL_ERROR_WANT_READ: return TLS_WANT_MORE;
+    case SSL_ERROR_WANT_READ:
+        return engine->in == NULL ? refuse_messages(engine) : TLS_WANT_MORE;
     case SSL_ERROR_ZERO_RETURN:
         engine->state = ENGINE_PEER_CLOSED;
         bytes_skip(engine->in, engine->in->len); /* RFC 8446 6.1: ignored */
@@ -27,8 +59,9 @@ static enum tls_verdict read_records(struct tls_engine *engine, uint8_t *plain, 
         if (SSL_read_ex(engine->ssl, plain + *got, room - *got, &n) != 1)
             return read_stopped(engine);
         *got += n;
+        tls_unpaid_pay(&engine->session.unpaid, 1);
         /* asking once more would only make OpenSSL allocate its buffer again */
-        if (engine->in->len == 0 && SSL_has_pending(engine->ssl) == 0)
+        if (engine->in != NULL && engine->in->len == 0 && SSL_has_pending(engine->ssl) == 0)
             return TLS_WANT_MORE;
     }
     return TLS_DONE;
@@ -54,16 +87,6 @@ static enum tls_verdict library_read(struct tls_engine *engine, uint8_t *plain, 
     return verdict;
 }
 
-static enum fail library_write(struct tls_engine *engine, struct bytes plain)
-{
-    size_t n;
-
-    if (SSL_write_ex(engine->ssl, plain.p, plain.len, &n) == 1)
-        return FAIL_NONE;
-    tls_engine_fail(engine);
-    return tls_engine_failure(engine)->kind;
-}
-
 /* RFC 6066 4: the peer may have asked for less than our policy allows. */
 static size_t record_bytes(const struct tls_engine *engine)
 {
@@ -73,13 +96,30 @@ static size_t record_bytes(const struct tls_engine *engine)
     return theirs < ours ? theirs : ours;
 }
 
-static size_t library_sealed_size(const struct tls_engine *engine, size_t plain_bytes)
+static size_t records_of(const struct tls_engine *engine, size_t plain_bytes)
 {
     size_t most = record_bytes(engine);
-    size_t records = (plain_bytes + most - 1) / most;
 
+    return (plain_bytes + most - 1) / most;
+}
+
+static enum fail library_write(struct tls_engine *engine, struct bytes plain)
+{
+    size_t n;
+
+    if (SSL_write_ex(engine->ssl, plain.p, plain.len, &n) == 1) {
+        tls_unpaid_pay(&engine->session.unpaid, records_of(engine, plain.len));
+        return FAIL_NONE;
+    }
+    tls_engine_fail(engine);
+    return tls_engine_failure(engine)->kind;
+}
+
+static size_t library_sealed_size(const struct tls_engine *engine, size_t plain_bytes)
+{
     return plain_bytes +
-           records * (SSL_version(engine->ssl) == TLS1_3_VERSION ? OVERHEAD_1_3 : OVERHEAD_1_2);
+           records_of(engine, plain_bytes) *
+               (SSL_version(engine->ssl) == TLS1_3_VERSION ? OVERHEAD_1_3 : OVERHEAD_1_2);
 }
 
 static void library_close(struct tls_engine *engine)

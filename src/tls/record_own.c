@@ -9,6 +9,7 @@
 
 #include "tls/kernel.h"
 #include "tls/record_layer.h"
+#include "tls/unpaid.h"
 
 #include <openssl/crypto.h>
 
@@ -93,7 +94,7 @@ enum fail tls_record_write(struct tls_engine *engine, struct bytes plain)
             return cannot_seal(engine);
         if (!seal(engine, TLS_CONTENT_DATA, part))
             return cannot_seal(engine);
-        tls_record_pays(&engine->session);
+        tls_unpaid_pay(&engine->session.unpaid, 1);
         bytes_skip(&plain, part.len);
     }
     return FAIL_NONE;

@@ -34,13 +34,6 @@ enum tls_step {
     STEP_FAILED,
 };
 
-/* A record of data pays for messages of the peer's (record_read.c). */
-static inline void tls_record_pays(struct tls_session *session)
-{
-    if (session->unpaid > 0)
-        session->unpaid--;
-}
-
 /* Appends an alert, unless our direction has ended. */
 void tls_record_alert(struct tls_engine *engine, int level, int alert);
 

@@ -7,16 +7,12 @@
  * Finished, and about tickets that are resumed, are OpenSSL's to keep.
  */
 #include "tls/record_own.h"
+#include "tls/unpaid.h"
 
 #include <stdlib.h>
 
 #define MOST_EMPTY_RECORDS 32u /* in a row, as OpenSSL takes */
 #define MOST_WARNINGS      4u  /* in a row, likewise */
-
-/* A KeyUpdate costs as much as twenty small records: those that nobody has asked for, and
- * tickets, are paid for with records of data of either side, but for so many. */
-#define MESSAGE_PRICE 16u
-#define MOST_UNPAID   (64u * MESSAGE_PRICE)
 
 #define CLOSE_NOTIFY       0
 #define UNEXPECTED_MESSAGE 10
@@ -24,9 +20,7 @@
 
 enum tls_step tls_record_refuse(struct tls_engine *engine, int alert, const char *what)
 {
-    tls_engine_need_failure(engine);
-    fail(engine->failure, FAIL_TLS, "the %s sent %s",
-         engine->session.is_client ? "server" : "client", what);
+    tls_explain_sent(engine, what);
     /* RFC 8446 6.2: "all the alerts listed in Section 6.2 MUST be sent with
      * AlertLevel=fatal" */
     tls_record_alert(engine, TLS_ALERT_FATAL, alert);
@@ -98,9 +92,7 @@ static bool charge(struct tls_session *session, enum tls_message message)
 {
     bool is_answer = is_key_update(message) && session->requested;
 
-    if (message != TLS_MESSAGE_NONE && !is_answer)
-        session->unpaid = (uint16_t)(session->unpaid + MESSAGE_PRICE);
-    return session->unpaid <= MOST_UNPAID;
+    return message == TLS_MESSAGE_NONE || is_answer || tls_unpaid_charge(&session->unpaid);
 }
 
 static enum tls_step take_messages(struct tls_engine *engine, struct bytes content)
@@ -116,8 +108,7 @@ static enum tls_step take_messages(struct tls_engine *engine, struct bytes conte
             return tls_record_refuse(engine, alert,
                                      "a handshake message that is not legal here");
         if (!charge(session, message))
-            return tls_record_refuse(engine, UNEXPECTED_MESSAGE,
-                                     "too many messages without data");
+            return tls_record_refuse(engine, UNEXPECTED_MESSAGE, TLS_TOO_MANY_UNPAID);
         if (is_key_update(message) &&
             take_update(engine, message == TLS_MESSAGE_KEY_UPDATE_REQUESTED) != STEP_ON)
             return STEP_FAILED;
@@ -152,7 +143,7 @@ static enum tls_step take_data(struct tls_engine *engine, struct bytes content)
     struct tls_session *session = &engine->session;
 
     if (content.len > 0) {
-        tls_record_pays(session);
+        tls_unpaid_pay(&session->unpaid, 1);
         return STEP_ON;
     }
     if (++session->empty_records > MOST_EMPTY_RECORDS)

@@ -35,6 +35,10 @@ static int wire_write(BIO *bio, const char *from, size_t len, size_t *put)
     BIO_clear_retry_flags(bio);
     if (engine->out == NULL)
         return 0;
+    if (engine->closed) { /* RFC 8446 6.1: OpenSSL would still answer a KeyUpdate */
+        *put = len;
+        return 1;
+    }
     if (len > buf_room(engine->out)) {
         tls_engine_need_failure(engine);
         fail(engine->failure, FAIL_LIMIT, "no room for what must be sent");

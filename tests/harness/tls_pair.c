@@ -96,6 +96,28 @@ void tls_pair_init(struct tls_pair *pair, struct tls_engine *client, struct tls_
     };
 }
 
+struct tls_pair tls_pair_open(const struct tls_pki *pki, enum tls_records client,
+                              enum tls_records server)
+{
+    static const struct tls_engine_options now = { .wall_s = CERTS_NOW };
+    struct tls_pair                        pair;
+
+    tls_pair_init(
+        &pair,
+        tls_pair_engine(
+            &(struct tls_policy_options){ .role = TLS_CLIENT, .record_layer = client }, &now),
+        tls_pair_engine(&(struct tls_policy_options){ .role = TLS_SERVER,
+                                                      .record_layer = server,
+                                                      .identity = pki->server },
+                        &now));
+    tls_pair_handshake(&pair, SIZE_MAX);
+    if (pair.client.verdict != TLS_DONE)
+        must(NULL, tls_engine_failure(pair.client.engine));
+    if (pair.server.verdict != TLS_DONE)
+        must(NULL, tls_engine_failure(pair.server.engine));
+    return pair;
+}
+
 void tls_pair_fini(struct tls_pair *pair)
 {
     tls_engine_free(pair->client.engine);

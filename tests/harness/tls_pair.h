@@ -39,7 +39,11 @@ struct tls_engine *tls_pair_engine(const struct tls_policy_options *policy,
                                    const struct tls_engine_options *options);
 
 void tls_pair_init(struct tls_pair *pair, struct tls_engine *client, struct tls_engine *server);
-void tls_pair_fini(struct tls_pair *pair);
+
+/* Two that have shaken hands and have nothing special but who protects their records. */
+struct tls_pair tls_pair_open(const struct tls_pki *pki, enum tls_records client,
+                              enum tls_records server);
+void            tls_pair_fini(struct tls_pair *pair);
 
 /* Carries at most `piece` bytes at a time until both are done, or nothing moves any more. */
 void tls_pair_handshake(struct tls_pair *pair, size_t piece);
