@@ -67,7 +67,7 @@ static const struct command commands[] = {
       "\n"
       "  pgtls help settings      every setting of the configuration file\n"
       "  pgtls help sample        a configuration file to start from\n"
-      "  pgtls help events        every event of the log, with its level\n"
+      "  pgtls help events        every event of the log, and every reason for an end\n"
       "  pgtls help pgtls.1       the manual page, for man\n"
       "  pgtls help findings      every finding of pgtls check, with what to do\n"
       "  pgtls help pgtls-cert.1  that of pgtls cert\n"

@@ -4,12 +4,14 @@
 #include "cli/cert_words.h"
 #include "cli/command.h"
 #include "conf/manual.h"
+#include "proxy/end_reason.h"
 #include "proxy/settings.h"
 #include "runtime/log.h"
 
 #include <stdio.h>
 
 #define USAGE_BYTES ((size_t)16 * 1024)
+#define REASONS     "The reason of connection.end is what happened first:"
 
 static const char *level_name(enum log_level level)
 {
@@ -30,6 +32,10 @@ void manual_write_events(struct buf *out)
 
         buf_put_format(out, "%-24s %-6s %s\n", row->name, level_name(row->level), row->help);
     }
+    buf_put(out, BYTES("\n" REASONS "\n\n"));
+    for (enum end_reason reason = END_NONE + 1; reason < END_REASON_COUNT; reason++)
+        buf_put_format(out, "%-24s %s\n", end_reason_row(reason)->name,
+                       end_reason_row(reason)->help);
 }
 
 /* ---- parts of pages ---- */
@@ -91,6 +97,14 @@ static void put_events(struct buf *out)
     }
 }
 
+static void put_reasons(struct buf *out)
+{
+    put_heading(out, "REASONS");
+    put_paragraph(out, REASONS);
+    for (enum end_reason reason = END_NONE + 1; reason < END_REASON_COUNT; reason++)
+        put_term(out, end_reason_row(reason)->name, end_reason_row(reason)->help);
+}
+
 static void put_signals(struct buf *out)
 {
     put_heading(out, "SIGNALS");
@@ -132,6 +146,7 @@ void manual_write_program_page(struct buf *out)
     put_heading(out, "ENVIRONMENT");
     put_term(out, "PGTLS_LOG", "What is logged; wins over log_level of the file.");
     put_events(out);
+    put_reasons(out);
     put_exit_status(out);
     put_heading(out, "SEE ALSO");
     buf_put(out, BYTES(".BR pgtls\\-cert (1),\n.BR pgtls\\-check (1),\n.BR pgtls.toml (5)\n"));

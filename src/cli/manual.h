@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 
-/* Every event of the log, with its level: a line each. */
+/* Every event of the log with its level, and every reason of connection.end: a line each. */
 void manual_write_events(struct buf *out);
 
 /* docs/findings.md. */

@@ -5,6 +5,7 @@
 #include "conf/file.h"
 #include "conf/manual.h"
 #include "harness/check.h"
+#include "proxy/end_reason.h"
 #include "proxy/settings.h"
 #include "runtime/log.h"
 
@@ -83,6 +84,10 @@ static void the_pages_name_every_event_and_setting(void **state)
     print(&page, manual_write_program_page);
     for (enum log_event event = 0; event < EVENT_COUNT; event++) {
         snprintf(term, sizeof term, "\\fB%s (", log_event_row(event)->name);
+        assert_true(has(&page, term));
+    }
+    for (enum end_reason reason = END_NONE + 1; reason < END_REASON_COUNT; reason++) {
+        snprintf(term, sizeof term, "\\fB%s\\fR", end_reason_row(reason)->name);
         assert_true(has(&page, term));
     }
     for (const struct command *c = command_table(); c->word != NULL; c++) {

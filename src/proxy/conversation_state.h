@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "pg/startup.h"
 #include "proxy/conversation.h"
+#include "proxy/end_reason.h"
 #include "proxy/walk.h"
 #include "runtime/cancel_table.h"
 #include "runtime/pump.h"
@@ -40,37 +41,6 @@ enum negotiation {
     NEGOTIATION_PLAINTEXT,
     NEGOTIATION_SSLREQUEST,
     NEGOTIATION_DIRECT
-};
-
-/* The first of these to happen is the `reason` of connection.end. */
-enum end_reason {
-    END_NONE,
-    END_CLIENT_CLOSED,
-    END_CLIENT_LOST,
-    END_SERVER_CLOSED,
-    END_SERVER_LOST,
-    END_NOT_POSTGRESQL,
-    END_DENIED,
-    END_BAD_PROXY_HEADER,
-    END_REFUSED,
-    END_DIRECT_TLS,
-    END_CLIENT_TLS_FAILED,
-    END_BACKEND_TLS_FAILED,
-    END_BACKEND_UNREACHABLE,
-    END_AUTH_FAILED,
-    END_CANCEL_DONE,
-    END_CANCEL_REFUSED,
-    END_TIMEOUT_FIRST_BYTE,
-    END_TIMEOUT_HANDSHAKE,
-    END_TIMEOUT_LOGIN,
-    END_TIMEOUT_IDLE,
-    END_MAX_CONNECTIONS,
-    END_MAX_PENDING,
-    END_MAX_PER_IP,
-    END_MAX_HANDSHAKES,
-    END_PROTOCOL,
-    END_SHUTDOWN,
-    END_NO_MEMORY,
 };
 
 /* A cancel request: it goes to each server that may be meant, to many at the same time. */
@@ -359,6 +329,7 @@ void relaying_drain(struct conversation *c);
 /* report.c: log lines */
 bool report_begin(struct log_line *line, const struct conversation *c, enum log_event event);
 void report_end(const struct conversation *c);
+void report_connected(const struct conversation *c);
 void report_handshake(const struct conversation *c, bool is_client);
 void report_tls_failed(const struct conversation *c, bool is_client);
 void report_kernel(const struct conversation *c, bool is_client, const struct failure *why);

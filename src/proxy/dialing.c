@@ -204,14 +204,11 @@ void dialing_address_timed_out(struct conversation *c)
 
 void dialing_connected(struct conversation *c, int error)
 {
-    struct log_line line;
-
     if (error != 0) {
         give_up(c, error);
         return;
     }
     backoff_worked(&c->rw->backoff, walk_address(&c->approach->walk));
-    if (report_begin(&line, c, EVENT_BACKEND_CONNECT_OK))
-        log_end(&line);
+    report_connected(c);
     greeting_start(c);
 }

@@ -4,36 +4,6 @@
 
 #include "tls/kernel.h"
 
-static const char *const reasons[] = {
-    [END_NONE] = "none",
-    [END_CLIENT_CLOSED] = "client_closed",
-    [END_CLIENT_LOST] = "client_lost",
-    [END_SERVER_CLOSED] = "server_closed",
-    [END_SERVER_LOST] = "server_lost",
-    [END_NOT_POSTGRESQL] = "not_postgresql",
-    [END_DENIED] = "denied",
-    [END_BAD_PROXY_HEADER] = "bad_proxy_header",
-    [END_REFUSED] = "refused",
-    [END_DIRECT_TLS] = "direct_tls",
-    [END_CLIENT_TLS_FAILED] = "client_tls_failed",
-    [END_BACKEND_TLS_FAILED] = "backend_tls_failed",
-    [END_BACKEND_UNREACHABLE] = "backend_unreachable",
-    [END_AUTH_FAILED] = "auth_failed",
-    [END_CANCEL_DONE] = "cancel",
-    [END_CANCEL_REFUSED] = "cancel_refused",
-    [END_TIMEOUT_FIRST_BYTE] = "first_byte_timeout",
-    [END_TIMEOUT_HANDSHAKE] = "handshake_timeout",
-    [END_TIMEOUT_LOGIN] = "login_timeout",
-    [END_TIMEOUT_IDLE] = "idle_timeout",
-    [END_MAX_CONNECTIONS] = "max_connections",
-    [END_MAX_PENDING] = "max_pending_logins",
-    [END_MAX_PER_IP] = "max_connections_per_ip",
-    [END_MAX_HANDSHAKES] = "handshakes_per_second",
-    [END_PROTOCOL] = "protocol",
-    [END_SHUTDOWN] = "shutdown",
-    [END_NO_MEMORY] = "no_memory",
-};
-
 static const char *const negotiations[] = {
     [NEGOTIATION_NONE] = "none",
     [NEGOTIATION_PLAINTEXT] = "plaintext",
@@ -127,7 +97,21 @@ void report_end(const struct conversation *c)
         put_backend_tls(&line, leg_facts(&c->backend.leg));
     }
     put_session(&line, c, conversation_now_us(c));
-    log_text(&line, "reason", reasons[c->reason]);
+    log_text(&line, "reason", end_reason_row(c->reason)->name);
+    log_end(&line);
+}
+
+/* By its source the server knows the session: client_port of pg_stat_activity. */
+void report_connected(const struct conversation *c)
+{
+    struct address  source;
+    struct log_line line;
+    char            text[ADDRESS_TEXT];
+
+    if (!report_begin(&line, c, EVENT_BACKEND_CONNECT_OK))
+        return;
+    if (stream_local_address(&c->backend.stream, &source) && !address_is_unix(&source))
+        log_text(&line, "source", address_format(&source, text));
     log_end(&line);
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 """The log: one line an event, one connection.end a connection, and never a secret."""
 import json
+import os
 import re
 import subprocess
 import time
@@ -10,8 +11,10 @@ import pytest
 from peers import wire
 from peers.backend import accept_login
 from peers.libpq import client_cert, connect as libpq_connect, psql
-from peers.proxy import program, route, toml
+from peers.proxy import program, route, run, toml
 from peers.stream import connect, connect_tls, free_port
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
 
 def test_connection_end_carries_what_the_manual_lists(start, listener, postgres, certs, verified):
@@ -132,6 +135,27 @@ def test_events_of_a_good_session_at_debug(start, listener, postgres, certs, ver
     assert legs == {"client", "backend"}
     end = one.end()
     assert all(e["conn"] == end["conn"] for e in one.find("auth.ok"))
+
+
+def test_a_session_of_the_server_is_found_in_the_log(start, postgres_clear):
+    one = start(route({"address": postgres_clear.address}))
+    with libpq_connect(one.port, user="alice", sslmode="disable") as session:
+        port, = session.execute("select client_port from pg_stat_activity"
+                                " where pid = pg_backend_pid()").fetchone()
+        connected = one.wait_event("backend.connect.ok")
+        assert connected["source"] == f"127.0.0.1:{port}"
+    assert one.end()["conn"] == connected["conn"]
+
+
+def test_the_events_that_operators_read_of_exist():
+    table = run("help", "events").stdout.partition("\n\n")[0]
+    events = {row.split()[0] for row in table.splitlines()}
+    parts = {name.partition(".")[0] for name in events}
+    for page, least in (("service.md", 10), ("operations.md", 3)):
+        with open(os.path.join(ROOT, "docs", page), encoding="utf-8") as text:
+            names = re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)(?: [^`]*)?`", text.read())
+        told = [name for name in names if name.partition(".")[0] in parts]
+        assert len(told) >= least and set(told) <= events, (page, told)
 
 
 def run_text_format(folder, postgres_clear):
