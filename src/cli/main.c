@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "runtime/privileges.h"
+#include "runtime/standard_files.h"
 #include "tls/wiping.h"
 
 #include <stdio.h>
@@ -61,6 +62,8 @@ int main(int argc, char **argv)
 {
     const struct command *command;
 
+    if (!standard_files_take())
+        return EXIT_FAILED;    /* there is nobody to tell */
     privileges_forbid_dumps(); /* every command has keys or passwords in its memory */
     tls_wiping_start();        /* OpenSSL has not been used yet */
     if (argc < 2)

@@ -30,6 +30,11 @@ def write(path, text, mode=0o644):
     return path
 
 
+def read(path):
+    with open(path, encoding="utf-8") as text:
+        return text.read()
+
+
 def query_works(address):
     with connect(address) as client:
         assert client.login()[-1].type == "Z"
@@ -502,3 +507,27 @@ def test_a_new_log_file_that_cannot_be_opened_refuses_the_reload(start, postgres
     assert "log_file: cannot open" in failed["reason"]
     query_works(one.port)
     one.wait_event("client.accept")
+
+
+# Without standard files
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- >&- 2>&-"])
+def test_what_is_closed_at_the_start_is_no_socket_later(postgres_clear, folder, closed):
+    """A log line, or a word of the C library, would go to a client."""
+    one, log = plain(postgres_clear), os.path.join(folder, "log")
+    config = write(os.path.join(folder, "c.toml"), toml({"workers": 1, "log_file": log}, [one]))
+    command = f'exec "$0" proxy -c "$1" {closed}'
+    process = subprocess.Popen(["/bin/sh", "-c", command, program(), config],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 20
+        while not (os.path.exists(log) and "listener.ready" in read(log)):
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.02)
+        query_works(int(one["listener"]["bind_address"].rpartition(":")[2]))
+        for number in range(3):
+            assert os.readlink(f"/proc/{process.pid}/fd/{number}") == "/dev/null"
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
