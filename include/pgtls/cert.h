@@ -7,7 +7,8 @@
  * wait for each other.  No other program is called, no network and no terminal used.
  *
  * Options: zero them, set `size` to sizeof, then what is needed.  Texts are only read during
- * the call.  wall_s is the time in seconds since 1970, days are 1 to 36500.  Failures:
+ * the call.  wall_s is the time in seconds since 1970, which only a request does without; days
+ * are 1 to 36500.  Failures:
  * PGTLS_ERROR_CONFIG (options that do not go together), _IO and _CERT (files), _REFUSED (what
  * is there already is not replaced), _LIMIT (a file is too large), _TLS, _MEMORY.
  */
@@ -126,7 +127,8 @@ int    pgtls_cert_report_is_good(const struct pgtls_cert_report *report); /* no 
 size_t pgtls_cert_report_steps(const struct pgtls_cert_report *report);
 
 /* Of the n-th step, the first is 0: its word, its verdict, what was found, and what to do where
- * it is bad ("" elsewhere).  Borrowed from the report; text of a peer is escaped. */
+ * it is bad ("" elsewhere).  Borrowed from the report; text of a peer is escaped.  Behind the
+ * last step there is "" and PGTLS_CERT_NOT_LOOKED_AT. */
 const char *pgtls_cert_report_step(const struct pgtls_cert_report *report, size_t n);
 enum pgtls_cert_verdict pgtls_cert_report_verdict(const struct pgtls_cert_report *report,
                                                   size_t                          n);
@@ -145,7 +147,7 @@ int pgtls_cert_chain_is_in_order(const struct pgtls_cert_chain *chain);
 /* Of the n-th certificate, the first is 0: subject and issuer (RFC 2253), names ("DNS:a,
  * IP:10.0.0.1"), SHA-256 fingerprint and serial number (hexadecimal, lower case), key ("EC
  * P-256"), and from when until when it is valid, in seconds since 1970.  Texts are escaped, and
- * borrowed from the chain. */
+ * borrowed from the chain.  Behind the last one there is "" and 0. */
 const char *pgtls_cert_chain_subject(const struct pgtls_cert_chain *chain, size_t n);
 const char *pgtls_cert_chain_issuer(const struct pgtls_cert_chain *chain, size_t n);
 const char *pgtls_cert_chain_names(const struct pgtls_cert_chain *chain, size_t n);

@@ -60,7 +60,8 @@ struct pgtls_tls_engine_options {
     size_t      size;
     const char *verify_name; /* clients with PGTLS_TLS_PEER_NAME: host to compare with */
     const char *sni; /* clients: name to announce (RFC 6066 3); NULL or an IP address: none */
-    int64_t     wall_s; /* seconds since 1970 by which certificates are judged */
+    int64_t     wall_s; /* seconds since 1970 by which certificates are judged; with CHAIN and
+                         * NAME it must be set */
 };
 
 /* Keeps the context, which the caller may release.  NULL on failure: PGTLS_ERROR_CONFIG

@@ -68,6 +68,16 @@ static enum fail check(const struct pgtls_cert_options *options, struct failure 
     return FAIL_NONE;
 }
 
+/* Without a request: that has no dates. */
+static enum fail check_dated(const struct pgtls_cert_options *options, struct failure *why)
+{
+    enum fail rc = check(options, why);
+
+    if (rc == FAIL_NONE && !library_time_is_told(options->wall_s, why))
+        rc = FAIL_CONFIG;
+    return rc;
+}
+
 struct library_order {
     struct ca_order         order;
     struct given_passphrase ca_passphrase, passphrase;
@@ -102,7 +112,7 @@ enum pgtls_error_kind pgtls_cert_make(const struct pgtls_cert_options *options, 
     struct failure      *why = library_failure(error);
     struct library_order order;
     struct ca_outcome    outcome = { 0 };
-    enum fail            rc = check(options, why);
+    enum fail            rc = check_dated(options, why);
 
     if (rc == FAIL_NONE) {
         fill(&order, options);
@@ -134,7 +144,7 @@ enum pgtls_error_kind pgtls_cert_request(const struct pgtls_cert_options *option
 
 static enum fail check_sign(const struct pgtls_cert_options *options, struct failure *why)
 {
-    enum fail rc = check(options, why);
+    enum fail rc = check_dated(options, why);
 
     if (rc != FAIL_NONE)
         return rc;
@@ -172,7 +182,8 @@ enum pgtls_error_kind pgtls_cert_revoke(const struct pgtls_cert_revocation *revo
     struct ca_revocation ours;
     char                 serial[CA_SERIAL_TEXT];
 
-    if (!library_size_fits(revocation->size, sizeof *revocation, why))
+    if (!library_size_fits(revocation->size, sizeof *revocation, why) ||
+        !library_time_is_told(revocation->wall_s, why))
         return PGTLS_ERROR_CONFIG;
     if (revocation->ca_dir == NULL ||
         (revocation->cert_file == NULL) == (revocation->serial == NULL))
@@ -194,7 +205,8 @@ enum pgtls_error_kind pgtls_cert_write_list(const struct pgtls_cert_list_options
     struct ca_list_order    order;
     struct ca_list_outcome  outcome;
 
-    if (!library_size_fits(options->size, sizeof *options, why))
+    if (!library_size_fits(options->size, sizeof *options, why) ||
+        !library_time_is_told(options->wall_s, why))
         return PGTLS_ERROR_CONFIG;
     if (options->ca_dir == NULL)
         return (enum pgtls_error_kind)fail(why, FAIL_CONFIG, "ca_dir is missing");
@@ -213,7 +225,8 @@ enum pgtls_error_kind pgtls_cert_write_list(const struct pgtls_cert_list_options
 static enum fail check_verify(const struct pgtls_cert_verify_options *options,
                               struct failure                         *why)
 {
-    if (!library_size_fits(options->size, sizeof *options, why))
+    if (!library_size_fits(options->size, sizeof *options, why) ||
+        !library_time_is_told(options->wall_s, why))
         return FAIL_CONFIG;
     if (options->purpose != PGTLS_CERT_SERVER && options->purpose != PGTLS_CERT_CLIENT)
         return fail(why, FAIL_CONFIG, "purpose is neither PGTLS_CERT_SERVER nor _CLIENT");
@@ -271,21 +284,22 @@ size_t pgtls_cert_report_steps(const struct pgtls_cert_report *report)
 
 const char *pgtls_cert_report_step(const struct pgtls_cert_report *report, size_t n)
 {
-    return inspection_step_name((enum inspection_step)n);
+    return n < INSPECT_STEPS ? inspection_step_name((enum inspection_step)n) : "";
 }
 
 enum pgtls_cert_verdict pgtls_cert_report_verdict(const struct pgtls_cert_report *report,
                                                   size_t                          n)
 {
-    return (enum pgtls_cert_verdict)report->inspection.steps[n].verdict;
+    return n < INSPECT_STEPS ? (enum pgtls_cert_verdict)report->inspection.steps[n].verdict
+                             : PGTLS_CERT_NOT_LOOKED_AT;
 }
 
 const char *pgtls_cert_report_text(const struct pgtls_cert_report *report, size_t n)
 {
-    return report->inspection.steps[n].text;
+    return n < INSPECT_STEPS ? report->inspection.steps[n].text : "";
 }
 
 const char *pgtls_cert_report_hint(const struct pgtls_cert_report *report, size_t n)
 {
-    return report->inspection.steps[n].hint;
+    return n < INSPECT_STEPS ? report->inspection.steps[n].hint : "";
 }

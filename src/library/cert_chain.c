@@ -11,7 +11,11 @@ static const struct chain *inner(const struct pgtls_cert_chain *chain)
 
 static const struct chain_link *link_of(const struct pgtls_cert_chain *chain, size_t n)
 {
-    return chain_link(inner(chain), n);
+    static char                    nothing[] = "";
+    static const struct chain_link none = { .facts = { nothing, nothing, nothing, nothing,
+                                                       nothing, nothing, 0, 0 } };
+
+    return n < chain_length(inner(chain)) ? chain_link(inner(chain), n) : &none;
 }
 
 struct pgtls_cert_chain *pgtls_cert_chain_load(const char *file, struct pgtls_error *error)

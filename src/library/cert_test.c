@@ -119,6 +119,9 @@ static void a_chain_is_made_and_read(void **state)
     assert_string_equal(pgtls_cert_chain_issuer(chain, 0), "CN=Root");
     assert_string_equal(pgtls_cert_chain_names(chain, 0), "DNS:db.example.com, IP:10.0.0.5");
     assert_string_equal(pgtls_cert_chain_key(chain, 0), "EC P-256");
+    assert_string_equal(pgtls_cert_chain_subject(chain, 1), "");
+    assert_string_equal(pgtls_cert_chain_key(chain, 1), "");
+    assert_int_equal(pgtls_cert_chain_not_after(chain, (size_t)-1), 0);
     assert_int_equal(strlen(pgtls_cert_chain_fingerprint(chain, 0)), 64);
     assert_in_range(strlen(pgtls_cert_chain_serial(chain, 0)), 2, 34);
     assert_int_equal(pgtls_cert_chain_not_before(chain, 0), CERTS_NOW - 3600);
@@ -238,6 +241,10 @@ static void what_was_revoked_is_bad_once_the_list_says_so(void **state)
     assert_int_equal(write_list(at("lists"), NULL), PGTLS_OK);
     report = verify("alice", CERTS_NOW + DAY);
     assert_string_equal(pgtls_cert_report_step(report, 5), "revocation");
+    assert_string_equal(pgtls_cert_report_step(report, 8), "");
+    assert_string_equal(pgtls_cert_report_text(report, 8), "");
+    assert_string_equal(pgtls_cert_report_hint(report, (size_t)-1), "");
+    assert_int_equal(pgtls_cert_report_verdict(report, 8), PGTLS_CERT_NOT_LOOKED_AT);
     assert_non_null(strstr(pgtls_cert_report_text(report, 5), "CN=alice"));
     assert_non_null(strstr(pgtls_cert_report_hint(report, 5), "taken it back"));
     assert_verdicts(report, "gggggBgg");
@@ -261,9 +268,25 @@ static void an_authority_s_key_may_have_a_passphrase(void **state)
 
 static void options_that_make_no_sense_are_refused(void **state)
 {
-    struct pgtls_cert_options        options = options_for(PGTLS_CERT_SERVER, at("x"));
-    struct pgtls_cert_verify_options look = { .size = sizeof look, .crl_file = "x" };
+    struct pgtls_cert_options            options = options_for(PGTLS_CERT_SERVER, at("x"));
+    struct pgtls_cert_verify_options     look = { .size = sizeof look, .crl_file = "x" };
+    const struct pgtls_cert_revocation   revocation = { .size = sizeof revocation,
+                                                        .ca_dir = "x",
+                                                        .serial = "1" };
+    const struct pgtls_cert_list_options list = { .size = sizeof list,
+                                                  .ca_dir = "x",
+                                                  .days = 1 };
 
+    assert_int_equal(pgtls_cert_revoke(&revocation, error), PGTLS_ERROR_CONFIG);
+    assert_error(PGTLS_ERROR_CONFIG, "wall_s is missing");
+    assert_int_equal(pgtls_cert_write_list(&list, error), PGTLS_ERROR_CONFIG);
+    assert_error(PGTLS_ERROR_CONFIG, "wall_s is missing");
+    assert_null(pgtls_cert_verify(&look, error));
+    assert_error(PGTLS_ERROR_CONFIG, "wall_s is missing");
+    options.wall_s = 0;
+    assert_int_equal(pgtls_cert_make(&options, NULL, error), PGTLS_ERROR_CONFIG);
+    assert_error(PGTLS_ERROR_CONFIG, "wall_s is missing");
+    options.wall_s = look.wall_s = CERTS_NOW;
     options.size--;
     assert_int_equal(pgtls_cert_make(&options, NULL, error), PGTLS_ERROR_CONFIG);
     options.size++;

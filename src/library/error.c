@@ -32,6 +32,15 @@ bool library_size_fits(size_t size, size_t ours, struct failure *why)
     return false;
 }
 
+bool library_time_is_told(int64_t wall_s, struct failure *why)
+{
+    if (wall_s > 0)
+        return true;
+    fail(why, FAIL_CONFIG, "wall_s is missing");
+    fail_hint(why, "set it to the seconds since 1970: time(NULL)");
+    return false;
+}
+
 void library_copy_failure(struct pgtls_error *error, const struct failure *why)
 {
     error->failure = why ? *why : (struct failure){ 0 };

@@ -24,6 +24,9 @@ struct failure *library_failure(struct pgtls_error *error);
 /* Whether the options are of this version; `why` says so where they are not. */
 bool library_size_fits(size_t size, size_t ours, struct failure *why);
 
+/* Whether somebody set the time: zero is what options begin as, and 1970. */
+bool library_time_is_told(int64_t wall_s, struct failure *why);
+
 void library_copy_failure(struct pgtls_error *error, const struct failure *why);
 
 #endif

@@ -100,6 +100,8 @@ struct pgtls_tls_engine *pgtls_tls_engine_new(struct pgtls_tls_context          
         fail(why, FAIL_CONFIG, "PGTLS_TLS_PEER_NAME needs verify_name");
         return NULL;
     }
+    if (policy->peer_check != TLS_PEER_ANY && !library_time_is_told(options->wall_s, why))
+        return NULL;
     struct tls_engine_options ours = { .verify_name = options->verify_name,
                                        .sni = options->sni,
                                        .wall_s = options->wall_s };

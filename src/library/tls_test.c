@@ -218,6 +218,20 @@ static void options_of_another_size_are_refused(void **state)
     pgtls_tls_policy_release(policy);
 }
 
+static void who_verifies_must_be_told_the_time(void **state)
+{
+    const struct pgtls_tls_policy_options options = client_options();
+    const struct pgtls_tls_engine_options engine = { .size = sizeof engine,
+                                                     .verify_name = "x" };
+    struct pgtls_tls_policy              *policy = pgtls_tls_policy_new(&options, error);
+    struct pgtls_tls_context             *context = pgtls_tls_context_new(policy, error);
+
+    assert_null(pgtls_tls_engine_new(context, &engine, error));
+    assert_string_equal(pgtls_error_text(error), "wall_s is missing");
+    pgtls_tls_context_release(context);
+    pgtls_tls_policy_release(policy);
+}
+
 static void a_client_that_compares_names_must_be_told_one(void **state)
 {
     const struct pgtls_tls_policy_options options = client_options();
@@ -411,6 +425,7 @@ int main(void)
         cmocka_unit_test(options_that_contradict_each_other_are_refused_with_a_reason),
         cmocka_unit_test(values_that_no_enum_has_are_refused),
         cmocka_unit_test(options_of_another_size_are_refused),
+        cmocka_unit_test(who_verifies_must_be_told_the_time),
         cmocka_unit_test(a_client_that_compares_names_must_be_told_one),
         cmocka_unit_test(a_file_that_is_missing_or_unfit_is_named),
         cmocka_unit_test(an_error_is_emptied_by_the_next_call),
