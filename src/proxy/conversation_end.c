@@ -35,6 +35,18 @@ void conversation_close(struct conversation *c, enum end_reason reason)
         loop_timer_start(c->rw->worker->loop, &c->timer, 0);
 }
 
+/* An alert may wait behind what is being sent, and a socket that is closed with unread bytes
+ * takes it back: then it is closed with the client's. */
+static void part_from_backend(struct conversation *c)
+{
+    if (c->backend.leg.state != LEG_BROKEN || c->backend.eof) {
+        pump_close(&c->backend, false);
+        return;
+    }
+    pump_finish(&c->backend, false);
+    pump_discard(&c->backend);
+}
+
 void conversation_end(struct conversation *c, enum end_reason reason, bool clean)
 {
     if (c->state == CONVERSATION_ENDING || c->state == CONVERSATION_CLOSED)
@@ -46,7 +58,7 @@ void conversation_end(struct conversation *c, enum end_reason reason, bool clean
     give_reason(c, reason);
     dialing_forget(c);
     cancelling_stop(c);
-    pump_close(&c->backend, false);
+    part_from_backend(c);
     conversation_move(c, CONVERSATION_ENDING);
     pump_finish(&c->client, clean);
     c->taken = pump_taken(&c->client);

@@ -190,7 +190,7 @@ void conversation_close(struct conversation *c, enum end_reason reason);
 
 /*
  * Lets the client read what waits for it, then ends; `clean` says whether with
- * close_notify.  The backend is closed at once.
+ * close_notify.  The backend is closed at once, but for an alert of ours.
  */
 void conversation_end(struct conversation *c, enum end_reason reason, bool clean);
 

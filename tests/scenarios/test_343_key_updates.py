@@ -91,7 +91,7 @@ def test_who_changes_keys_now_and_then_is_served(dialer):
     assert not dialer.proxy.find("tls.failed")
 
 
-def changing(certs, moment):
+def changing(certs, moment, please):
     """A server that changes its key for ever, and then tells how the proxy took it."""
     def script(stream, tell):
         one = servers.accept_tls(stream, certs)
@@ -100,7 +100,7 @@ def changing(certs, moment):
             one.send(wire.LOGGED_IN)
             one.message()
         for _ in range(MOST + 1):
-            one.update_keys()
+            one.update_keys(please)
         try:
             tell(one.rest())
         except ssl.SSLError as error:
@@ -108,9 +108,10 @@ def changing(certs, moment):
     return script
 
 
+@pytest.mark.parametrize("please", [False, True])   # then answers may be on their way
 @pytest.mark.parametrize("moment", ["secure", "logged_in"])
-def test_so_is_a_server(start, fake, certs, verified, layer, moment):
-    server = fake(changing(certs, moment))
+def test_so_is_a_server(start, fake, certs, verified, layer, moment, please):
+    server = fake(changing(certs, moment, please))
     one = start(route(verified(server.address, record_layer=layer)))
     with connect(one.port) as client:
         client.send(wire.startup())
