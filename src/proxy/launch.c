@@ -11,7 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define OWN_FILES 64 /* descriptors beside those of connections */
+/* Descriptors beside those of connections, of the process and of each worker: its loop, and
+ * what it asks name servers with. */
+#define OWN_FILES    64
+#define WORKER_FILES 8
 
 unsigned launch_worker_count(const struct proxy_settings *settings)
 {
@@ -22,15 +25,18 @@ unsigned launch_worker_count(const struct proxy_settings *settings)
     return cpus > 0 ? (unsigned)cpus : 1;
 }
 
-/* Two sockets a session, and one for each that has not logged in yet. */
+/* Two sockets a session, one for each that has not logged in yet, and one a worker for each
+ * address that is listened on. */
 void launch_raise_open_files(const struct proxy_settings *settings,
                              struct conf_problems        *problems)
 {
-    uint64_t wanted = OWN_FILES, limit;
+    uint64_t workers = launch_worker_count(settings);
+    uint64_t wanted = OWN_FILES + WORKER_FILES * workers, limit;
 
     for (size_t i = 0; i < settings->route_count; i++)
         wanted += 2 * settings->routes[i].limits.max_connections +
-                  settings->routes[i].limits.max_pending_logins;
+                  settings->routes[i].limits.max_pending_logins +
+                  workers * settings->routes[i].listener.bind_address.count;
     limit = socket_raise_open_files(wanted);
     if (limit < wanted)
         conf_problem_add(
@@ -110,6 +116,8 @@ static struct proxy_settings *become_user(struct launch *out, struct proxy_setti
     if (problems->error_count > 0)
         return settings; /* the rest of what is wrong is found by loading it */
     settings = read_again(settings, source, problems);
+    if (settings != NULL)
+        launch_raise_open_files(settings, problems);
     if (settings == NULL || adopt_sockets(out, settings, problems))
         return settings;
     settings_free(settings);
@@ -125,13 +133,12 @@ bool launch_start(struct launch *out, const struct settings_source *source,
     if ((settings = settings_load(source, problems)) == NULL)
         return false;
     out->worker_count = launch_worker_count(settings);
+    launch_raise_open_files(settings, problems); /* many workers may listen on many addresses */
     out->listening = listening_open(settings, NULL, out->worker_count, problems);
     settings = become_user(out, settings, source, problems);
     privileges_forbid_dumps();
-    if (settings != NULL) {
-        launch_raise_open_files(settings, problems);
+    if (settings != NULL)
         out->generation = generation_new(settings, NULL, problems);
-    }
     if (out->listening != NULL && out->generation != NULL)
         return true;
     listening_close(out->listening);

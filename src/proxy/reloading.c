@@ -90,12 +90,13 @@ static void forget_prepared(struct server *server)
 static bool replace(struct server *server, struct generation *next,
                     struct conf_problems *problems)
 {
-    struct listening *listening =
-        listening_open(next->settings, server->listening, server->worker_count, problems);
+    struct listening *listening;
 
+    launch_raise_open_files(next->settings, problems);
+    listening =
+        listening_open(next->settings, server->listening, server->worker_count, problems);
     if (listening != NULL && prepare_all(server, next, problems)) {
         if (configure_log(server, next, problems)) {
-            launch_raise_open_files(next->settings, problems);
             commit_all(server, next, listening);
             return true;
         }

@@ -8,7 +8,7 @@ import pytest
 from peers import wire
 from peers.libpq import client_cert, psql
 from peers.proxy import program, route, sanitized
-from peers.stream import connect, connect_tls
+from peers.stream import connect, connect_tls, free_ports
 
 
 @pytest.mark.parametrize("mode", ["disable", "require"])
@@ -128,6 +128,21 @@ def test_the_limit_of_open_files_is_raised(start, postgres_clear, monkeypatch):
     with open(f"/proc/{one.process.pid}/limits", encoding="ascii") as limits:
         row = next(line for line in limits if line.startswith("Max open files"))
     assert int(row.split()[3]) >= min(2 * 1000 + 1000, hard)     # max_pending_logins is 1000
+
+
+def test_workers_and_their_listeners_have_descriptors_of_their_own(start, postgres_clear):
+    """A machine of many cores listens on hundreds of sockets: they start, and cost no session."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(12)]
+    limits = {"max_connections": 20, "max_pending_logins": 10}
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        one = start(route({"address": postgres_clear.address}, {"bind_address": addresses}, limits),
+                    workers=20)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    allowed = resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE)[0]
+    assert allowed - one.descriptors_at_rest() >= 2 * 20 + 10
 
 
 def test_a_limit_of_open_files_that_cannot_be_raised_is_a_warning(folder, postgres_clear):
