@@ -103,12 +103,19 @@ static size_t records_of(const struct tls_engine *engine, size_t plain_bytes)
     return (plain_bytes + most - 1) / most;
 }
 
+/* Counted only where something is unpaid: OpenSSL is asked for the size of records. */
+static void pay(struct tls_engine *engine, size_t written_bytes)
+{
+    if (engine->session.unpaid > 0)
+        tls_unpaid_pay(&engine->session.unpaid, records_of(engine, written_bytes));
+}
+
 static enum fail library_write(struct tls_engine *engine, struct bytes plain)
 {
     size_t n;
 
     if (SSL_write_ex(engine->ssl, plain.p, plain.len, &n) == 1) {
-        tls_unpaid_pay(&engine->session.unpaid, records_of(engine, plain.len));
+        pay(engine, plain.len);
         return FAIL_NONE;
     }
     tls_engine_fail(engine);
