@@ -220,12 +220,6 @@ void stream_receive(struct stream *stream, size_t at_most);
 void stream_set_patient(struct stream *stream, bool patient);
 
 /*
- * Withdraws the request.  The answer may be on its way all the same: one more
- * `received` may come and what it brings must be kept.
- */
-void stream_receive_stop(struct stream *stream);
-
-/*
  * Sends all of `data`, which must stay as it is until `sent`.  At most one is
  * under way.
  */

@@ -36,7 +36,6 @@ struct loop_stream_ops {
     enum fail (*connect)(struct stream *stream, const struct address *address,
                          const struct stream_options *options, struct failure *why);
     void (*receive)(struct stream *stream);
-    void (*receive_stop)(struct stream *stream);
     size_t (*take_turn)(struct stream *stream); /* what waited in line; how many bytes it was */
     void (*send)(struct stream *stream);        /* stream->sending */
     void (*shutdown)(struct stream *stream);
@@ -106,10 +105,9 @@ enum stream_flag {
     STREAM_RECEIVING = 1 << 1, /* asked for and not answered */
     STREAM_SENDING = 1 << 2,   /* until `sent` is called */
     STREAM_CLOSING = 1 << 3,
-    STREAM_STOPPING = 1 << 4, /* receive withdrawn, but the answer may be under way */
-    STREAM_BULK = 1 << 5,     /* the last receive brought a lot */
-    STREAM_PATIENT = 1 << 6,
-    STREAM_IN_LINE = 1 << 7,
+    STREAM_BULK = 1 << 4, /* the last receive brought a lot */
+    STREAM_PATIENT = 1 << 5,
+    STREAM_IN_LINE = 1 << 6,
 
     /* completions that wait for delivery */
     STREAM_DONE_CONNECTED = 1 << 8,

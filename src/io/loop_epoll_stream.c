@@ -134,11 +134,6 @@ static void on_receive(struct stream *stream)
     }
 }
 
-static void on_receive_stop(struct stream *stream)
-{
-    stream->flags &= ~(unsigned)STREAM_RECEIVING;
-}
-
 /* A record is received whole, whatever was asked for.  What the kernel cannot read is told in a
  * frame, once: it would be read again and again. */
 static ssize_t receive_frames(struct stream *stream, uint8_t *to)
@@ -279,7 +274,6 @@ const struct loop_stream_ops loop_epoll_stream_ops = {
     .connect = on_connect,
     .local_address = stream_socket_local_address,
     .receive = on_receive,
-    .receive_stop = on_receive_stop,
     .take_turn = receive_some,
     .send = on_send,
     .shutdown = on_shutdown,

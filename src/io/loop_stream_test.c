@@ -275,45 +275,6 @@ static void a_reset_that_a_send_found_is_not_an_orderly_end(struct rig *rig)
     rig_close(rig, &a, &b);
 }
 
-static void bytes_behind_a_stopped_receive_are_not_lost(struct rig *rig)
-{
-    struct end a, b;
-
-    for (int arrived_before = 0; arrived_before < 2; arrived_before++) {
-        rig_pair(rig, &a, &b);
-        end_ask(&b, 0);
-        end_send(&a, BYTES("one"));
-        if (arrived_before)
-            until(rig, a.sent == 1);
-        stream_receive_stop(&b.stream);
-        rig_pass(rig, 20000);
-        assert_true(b.received <= 1); /* an answer that was under way is allowed */
-        end_send(&a, BYTES("two"));
-        b.keeps_asking = true;
-        end_ask(&b, 0);
-        until(rig, b.got.len == 6);
-        assert_buf_is(&b.got, BYTES("onetwo"));
-        rig_close(rig, &a, &b);
-    }
-}
-
-static void a_receive_that_is_stopped_and_asked_for_again_is_answered_once(struct rig *rig)
-{
-    struct end a, b;
-
-    rig_pair(rig, &a, &b);
-    end_ask(&b, 0);
-    end_send(&a, BYTES("x"));
-    stream_receive_stop(&b.stream);
-    end_ask(&b, 0);
-    until(rig, b.received == 1);
-    stream_receive_stop(&b.stream); /* none is under way: nothing happens */
-    rig_pass(rig, 20000);
-    assert_int_equal(b.received, 1);
-    assert_buf_is(&b.got, BYTES("x"));
-    rig_close(rig, &a, &b);
-}
-
 static void sending_nothing_completes(struct rig *rig)
 {
     struct end a, b;
@@ -506,8 +467,6 @@ static const struct rig_test tests[] = {
     RIG_TEST(a_reset_is_told_to_whoever_asks_later),
     RIG_TEST(sending_to_a_peer_that_is_gone_is_an_error_and_no_signal),
     RIG_TEST(a_reset_that_a_send_found_is_not_an_orderly_end),
-    RIG_TEST(bytes_behind_a_stopped_receive_are_not_lost),
-    RIG_TEST(a_receive_that_is_stopped_and_asked_for_again_is_answered_once),
     RIG_TEST(sending_nothing_completes),
     RIG_TEST(more_than_the_buffers_hold_waits_for_a_slow_reader),
     RIG_TEST(a_send_under_way_fails_when_the_peer_resets),

@@ -24,14 +24,7 @@ struct loop_uring {
 };
 
 /* What a completion is about, in the low bits of the stream's address. */
-enum uring_tag {
-    URING_RECEIVED,
-    URING_SENT,
-    URING_CONNECTED,
-    URING_STOPPED,
-    URING_CANCELLED,
-    URING_EPOLL
-};
+enum uring_tag { URING_RECEIVED, URING_SENT, URING_CONNECTED, URING_CANCELLED, URING_EPOLL };
 #define URING_TAG_MASK 7u
 
 static inline struct loop_uring *loop_uring_of(struct loop *loop)

@@ -18,9 +18,8 @@ enum operation {
     CONNECT = 1 << 0,
     SEND = 1 << 1,
     RECEIVE = 1 << 2,
-    STOP = 1 << 3,   /* the receive only */
-    CANCEL = 1 << 4, /* all of them: it closes */
-    ALL = CONNECT | SEND | RECEIVE | STOP | CANCEL,
+    CANCEL = 1 << 3, /* all of them: it closes */
+    ALL = CONNECT | SEND | RECEIVE | CANCEL,
 };
 #define WANTED(operation) ((unsigned)(operation) << 8)
 #define QUEUED            (1u << 16)
@@ -118,14 +117,6 @@ static void submit_receive(struct loop_uring *uring, struct stream *stream)
     io_uring_sqe_set_data64(sqe, (uintptr_t)stream | URING_RECEIVED);
 }
 
-static void submit_stop(struct loop_uring *uring, struct stream *stream)
-{
-    struct io_uring_sqe *sqe = prepare(uring, stream, STOP);
-
-    io_uring_prep_cancel64(sqe, (uintptr_t)stream | URING_RECEIVED, 0);
-    io_uring_sqe_set_data64(sqe, (uintptr_t)stream | URING_STOPPED);
-}
-
 static void submit_cancel(struct loop_uring *uring, struct stream *stream)
 {
     struct io_uring_sqe *sqe = prepare(uring, stream, CANCEL);
@@ -153,8 +144,6 @@ static void submit(struct loop_uring *uring, struct stream *stream)
         submit_send(uring, stream);
     if (stream->registered & WANTED(RECEIVE) && !closing && uring->buffers.left > 0)
         submit_receive(uring, stream);
-    if (stream->registered & WANTED(STOP) && !closing)
-        submit_stop(uring, stream);
     if (closing && (stream->registered & WANTED(CANCEL)) && (stream->registered & ALL))
         submit_cancel(uring, stream);
     if (closing)
@@ -227,15 +216,11 @@ static size_t on_take_turn(struct stream *stream)
     return length;
 }
 
-/* Nothing was received: it is tried again, unless nobody wants it. */
-static void not_received(struct stream *stream, int error)
+/* Nothing was received: it is tried again. */
+static void not_received(struct stream *stream)
 {
     stream->flags &= ~(unsigned)STREAM_BULK; /* a large buffer found nothing */
-    if (stream->flags & STREAM_CLOSING)
-        return;
-    if (error == ECANCELED && (stream->flags & STREAM_STOPPING))
-        stream->flags &= ~(unsigned)(STREAM_STOPPING | STREAM_RECEIVING);
-    else
+    if (!(stream->flags & STREAM_CLOSING))
         want(stream, RECEIVE);
 }
 
@@ -250,7 +235,7 @@ static void received(struct loop_uring *uring, struct stream *stream,
     if ((stream->flags & STREAM_CLOSING) || cqe->res == -ECANCELED ||
         is_to_be_repeated(-cqe->res)) {
         uring_buffers_give(&uring->buffers, buffer);
-        not_received(stream, -cqe->res);
+        not_received(stream);
         return;
     }
     uring->epoll.loop.crowd++;
@@ -297,8 +282,10 @@ void uring_stream_completed(struct loop_uring *uring, enum uring_tag tag, struct
                             const struct io_uring_cqe *cqe)
 {
     static const enum operation ended[] = {
-        [URING_RECEIVED] = RECEIVE, [URING_SENT] = SEND,        [URING_CONNECTED] = CONNECT,
-        [URING_STOPPED] = STOP,     [URING_CANCELLED] = CANCEL,
+        [URING_RECEIVED] = RECEIVE,
+        [URING_SENT] = SEND,
+        [URING_CONNECTED] = CONNECT,
+        [URING_CANCELLED] = CANCEL,
     };
 
     stream->registered &= ~(unsigned)ended[tag];
@@ -306,7 +293,7 @@ void uring_stream_completed(struct loop_uring *uring, enum uring_tag tag, struct
     case URING_RECEIVED: received(uring, stream, cqe); break;
     case URING_SENT: sent(stream, cqe->res); break;
     case URING_CONNECTED: connected(stream, cqe->res); break;
-    default: break; /* stopped, cancelled: what was in the ring tells that it ended */
+    default: break; /* cancelled: what was in the ring tells that it ended */
     }
     finish_closing(stream);
 }
@@ -341,20 +328,7 @@ static enum fail on_connect(struct stream *stream, const struct address *address
 
 static void on_receive(struct stream *stream)
 {
-    if (!(stream->registered & (RECEIVE | HELD)))
-        want(stream, RECEIVE);
-}
-
-static void on_receive_stop(struct stream *stream)
-{
-    if (!(stream->registered & (RECEIVE | HELD))) {
-        stream->registered &= ~WANTED(RECEIVE);
-        stream->flags &= ~(unsigned)STREAM_RECEIVING;
-        return;
-    }
-    stream->flags |= STREAM_STOPPING;
-    if ((stream->registered & (RECEIVE | STOP)) == RECEIVE)
-        want(stream, STOP);
+    want(stream, RECEIVE);
 }
 
 /* Sends what there is room for; false where the ring is to go on. */
@@ -427,7 +401,6 @@ const struct loop_stream_ops uring_stream_ops = {
     .connect = on_connect,
     .local_address = stream_socket_local_address,
     .receive = on_receive,
-    .receive_stop = on_receive_stop,
     .take_turn = on_take_turn,
     .send = on_send,
     .shutdown = stream_socket_shutdown,

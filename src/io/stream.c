@@ -64,11 +64,10 @@ bool stream_local_address(const struct stream *stream, struct address *out)
 
 void stream_receive(struct stream *stream, size_t at_most)
 {
-    assert(!(stream->flags & (STREAM_CONNECTING | STREAM_CLOSING)));
-    assert(!(stream->flags & STREAM_RECEIVING) || (stream->flags & STREAM_STOPPING));
+    assert(!(stream->flags & (STREAM_CONNECTING | STREAM_CLOSING | STREAM_RECEIVING)));
     stream->receive_limit =
         (uint32_t)(at_most == 0 || at_most > LOOP_RECEIVE_MAX ? LOOP_RECEIVE_MAX : at_most);
-    stream->flags = (stream->flags | STREAM_RECEIVING) & ~(unsigned)STREAM_STOPPING;
+    stream->flags |= STREAM_RECEIVING;
     ops_of(stream)->receive(stream);
 }
 
@@ -78,12 +77,6 @@ void stream_set_patient(struct stream *stream, bool patient)
         stream->flags |= STREAM_PATIENT;
     else
         stream->flags &= ~(unsigned)STREAM_PATIENT;
-}
-
-void stream_receive_stop(struct stream *stream)
-{
-    if (stream->flags & STREAM_RECEIVING)
-        ops_of(stream)->receive_stop(stream);
 }
 
 void stream_send(struct stream *stream, struct bytes data)
@@ -226,7 +219,7 @@ size_t stream_receive_budget(const struct stream *stream)
 
 void stream_received(struct stream *stream, struct bytes data, int error)
 {
-    stream->flags &= ~(unsigned)(STREAM_RECEIVING | STREAM_STOPPING | STREAM_BULK);
+    stream->flags &= ~(unsigned)(STREAM_RECEIVING | STREAM_BULK);
     if (data.len >= STREAM_BULK_BYTES)
         stream->flags |= STREAM_BULK;
     stream->events->received(stream, data, error);

@@ -19,8 +19,7 @@ static const struct rig_backend backends[] = {
       .kind = LOOP_IO_URING,
       .is_unix = true },
     { .name = "sim" },
-    { .name = "sim, late answers", .is_late = true },
-    { .name = "sim, shuffled and cut", .is_late = true, .is_cut = true, .seed = 7 },
+    { .name = "sim, shuffled and cut", .is_cut = true, .seed = 7 },
 };
 
 /* One test on one backend. */
@@ -252,7 +251,6 @@ static void open_sim(struct rig *rig)
 
     rig->loop = sim_loop_new(rig->backend->seed);
     sim_set_delay(rig->loop, rig->backend->is_cut ? 130 : 0);
-    sim_set_late(rig->loop, rig->backend->is_late);
     sim_set_random_cuts(rig->loop, rig->backend->is_cut);
     rig->listening_fd = sim_listen(rig->loop, "127.0.0.1:6000");
     assert_int_equal(address_parse(&rig->address, "127.0.0.1:6000", &why), FAIL_NONE);

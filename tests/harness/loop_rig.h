@@ -32,7 +32,6 @@ struct rig_backend {
     bool           is_real; /* a loop of the kernel's, not the simulation */
     enum loop_kind kind;    /* of a real one */
     bool           is_unix;
-    bool           is_late;
     bool           is_cut;
     uint64_t       seed;
 };

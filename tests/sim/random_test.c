@@ -68,7 +68,6 @@ static void start_for_junk(struct proxy_rig *rig, unsigned run)
                              .backend = backend,
                              .limits = "login_timeout = \"20s\"\nidle_timeout = \"20s\"" });
     sim_set_random_cuts(rig->loop, true);
-    sim_set_late(rig->loop, run % 2 == 0);
 }
 
 static void junk_for_a_while(struct proxy_rig *rig, unsigned run)
@@ -265,7 +264,6 @@ static void a_session(unsigned seed)
     run.legs = (struct sim_legs){ seed & 1, seed & 2 };
     sim_start_legs(&run.rig, seed, run.legs, "idle_timeout = \"60s\"");
     sim_set_random_cuts(run.rig.loop, seed & 4);
-    sim_set_late(run.rig.loop, seed & 8);
     sim_log_in(&run.rig, run.legs, &run.client, &run.server);
     sim_set_delay(run.rig.loop, chance(&run, 700));
     if (seed & 16)

@@ -25,8 +25,6 @@ static bool watch_is_ready(const struct sim_watch *watch)
 
 static bool is_ready(const struct sim_loop *sim)
 {
-    if (sim->has_stopping)
-        return true;
     for (const struct sim_door *door = sim->doors; door != NULL; door = door->next)
         if (door_is_ready(door))
             return true;
@@ -80,7 +78,6 @@ static void serve_peers(struct sim_loop *sim)
     size_t count = sim->peer_count; /* those made meanwhile have their turn next time */
     size_t first = sim->is_shuffled ? (size_t)sim_random(sim, count) : 0;
 
-    sim->has_stopping = false;
     for (size_t i = 0; i < count; i++)
         sim_stream_serve(sim->peers[(first + i) % count]);
 }
@@ -275,11 +272,6 @@ void sim_set_wall(struct loop *loop, int64_t seconds)
 void sim_set_delay(struct loop *loop, uint64_t us)
 {
     sim_of(loop)->delay_us = us;
-}
-
-void sim_set_late(struct loop *loop, bool late)
-{
-    sim_of(loop)->is_late = late;
 }
 
 void sim_set_random_cuts(struct loop *loop, bool random)

@@ -50,9 +50,6 @@ void sim_set_wall(struct loop *loop, int64_t seconds); /* the date; it goes on f
 /* Every byte, connection and reset takes `us` to arrive, from now on.  At first 0. */
 void sim_set_delay(struct loop *loop, uint64_t us);
 
-/* After stream_receive_stop() the answer comes all the same when data is there in time. */
-void sim_set_late(struct loop *loop, bool late);
-
 /* Each `received` brings a random part of what is there. */
 void sim_set_random_cuts(struct loop *loop, bool random);
 

@@ -257,38 +257,6 @@ static void the_same_seed_cuts_the_same(void **state)
     assert_memory_not_equal(pieces[0], pieces[2], sizeof pieces[0]);
 }
 
-static void a_stopped_receive_is_answered_late_where_the_test_says(void **state)
-{
-    for (int late = 0; late < 2; late++) {
-        struct program   program;
-        struct sim_peer *client;
-
-        start(&program, 0);
-        program.keeps_asking = false;
-        sim_set_late(program.loop, late);
-        client = sim_connect(program.loop, FRONT);
-        sim_settle(program.loop);
-        stream_receive(&program.stream, 0);
-        sim_write(client, BYTES("late"));
-        stream_receive_stop(&program.stream);
-        sim_settle(program.loop);
-        assert_int_equal(program.received, late);
-        sim_write(client, BYTES("r"));
-        sim_run_for(program.loop, 1000000);
-        assert_int_equal(program.received, late); /* now it is withdrawn in any case */
-        stream_receive(&program.stream, 0);
-        sim_settle(program.loop);
-        program.received = 0;
-        stream_receive(&program.stream, 0);
-        stream_receive_stop(&program.stream); /* nothing is under way */
-        sim_settle(program.loop);
-        sim_write(client, BYTES("!"));
-        sim_settle(program.loop);
-        assert_int_equal(program.received, 0);
-        finish(&program);
-    }
-}
-
 static void a_reset_and_a_close_with_bytes_unread_reach_the_other_side(void **state)
 {
     for (int by_program = 0; by_program < 2; by_program++) {
@@ -357,7 +325,6 @@ int main(void)
         cmocka_unit_test(a_narrow_window_holds_the_program_up),
         cmocka_unit_test(deliveries_are_cut_where_the_test_says),
         cmocka_unit_test(the_same_seed_cuts_the_same),
-        cmocka_unit_test(a_stopped_receive_is_answered_late_where_the_test_says),
         cmocka_unit_test(a_reset_and_a_close_with_bytes_unread_reach_the_other_side),
         cmocka_unit_test(accepts_fail_as_often_as_the_test_says),
         cmocka_unit_test(the_date_is_what_the_test_says),

@@ -77,10 +77,8 @@ struct sim_loop {
     int64_t           wall_at_start_s;
     uint64_t          turns;
     uint64_t          delay_us;
-    bool              is_late;
     bool              has_random_cuts;
-    size_t            piece_most;   /* 0: uncut */
-    bool              has_stopping; /* a withdrawn receive is to be looked at */
+    size_t            piece_most; /* 0: uncut */
     int               accept_error;
     unsigned          accept_failures;
     struct sim_event *events; /* by time, then in the order in which they were made */

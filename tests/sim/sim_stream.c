@@ -115,18 +115,6 @@ static void on_receive(struct stream *stream)
 {
 }
 
-static void on_receive_stop(struct stream *stream)
-{
-    struct sim_loop *sim = sim_of(stream->loop);
-
-    if (sim->is_late) {
-        stream->flags |= STREAM_STOPPING;
-        sim->has_stopping = true;
-    } else {
-        stream->flags &= ~(unsigned)STREAM_RECEIVING;
-    }
-}
-
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
@@ -197,8 +185,6 @@ void sim_stream_serve(struct sim_peer *peer)
         on_send(peer->stream);
     if (can_receive(peer) && !stream_waits_in_line(peer->stream))
         receive(peer);
-    else if ((peer->stream->flags & STREAM_STOPPING) && !(peer->stream->flags & STREAM_IN_LINE))
-        peer->stream->flags &= ~(unsigned)(STREAM_STOPPING | STREAM_RECEIVING);
 }
 
 /* ---- ending ---- */
@@ -218,7 +204,6 @@ const struct loop_stream_ops sim_stream_ops = {
     .attach = on_attach,
     .connect = on_connect,
     .receive = on_receive,
-    .receive_stop = on_receive_stop,
     .take_turn = on_take_turn,
     .send = on_send,
     .shutdown = on_shutdown,
