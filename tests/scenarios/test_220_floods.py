@@ -142,10 +142,29 @@ def be_visited(lanes, port, certs, count):
     assert len(late) <= count // 2, len(late)
 
 
+PLENTY = {"max_connections": 1000, "max_connections_per_ip": 100000, "max_pending_logins": 1}
+
+
+def nothing_is_counted(proxy, certs):
+    """A reload takes the counts along: so many fit in as the limits say now, and no more."""
+    attacked, *others = proxy.routes
+    for limit, reason in (("max_connections", "sorry"), ("max_connections_per_ip", "your address")):
+        rest = proxy.descriptors_at_rest()
+        proxy.rewrite({**attacked, "limits": {**PLENTY, limit: 3}}, *others)
+        proxy.reload()
+        with contextlib.ExitStack() as open_ones:
+            said = [open_ones.enter_context(connect_tls(proxy.port, certs.client())).login()[-1]
+                    for _ in range(4)]
+        assert [one.type for one in said] == ["Z", "Z", "Z", "E"], (limit, said)
+        assert said[-1].code == "53300" and reason in said[-1].fields["M"], said[-1]
+        assert proxy.comes_down_to(rest)
+
+
 def leave_nothing(start, listener, fake, certs, verified, warm_up, count):
     good_server = fake(polite)
     lanes = [VisitedLane(fake, certs) for _ in range(16)]
-    attacked = route({"address": good_server.address}, listener("require"), SHORT, "attacked")
+    attacked = route({"address": good_server.address}, listener("require"),
+                     {**SHORT, "max_connections_per_ip": 100000}, "attacked")
     quiet = route({"address": good_server.address}, listener("require"), name="good")
     routes = [attacked, quiet]
     for number, lane in enumerate(lanes):
@@ -162,6 +181,7 @@ def leave_nothing(start, listener, fake, certs, verified, warm_up, count):
     assert proxy.comes_down_to(before), (proxy.descriptors(), before)
     if not sanitized():
         assert proxy.resident_kib() - warm < 8 * 1024, (proxy.resident_kib(), warm)
+    nothing_is_counted(proxy, certs)
 
 
 @pytest.mark.thread
