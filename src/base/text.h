@@ -24,4 +24,13 @@ const char *text_nearest(const char *word, const char *const *names);
  * is longer. */
 size_t text_line(const char *text, size_t room);
 
+/* What a hexadecimal digit stands for, in either case; -1 where it is none. */
+static inline int text_hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 #endif

@@ -43,6 +43,18 @@ static void a_line_ends_at_a_space_or_behind_a_word_that_is_too_long(void **stat
     assert_int_equal(text_line("", 10), 0);
 }
 
+static void a_hexadecimal_digit_is_one_of_twenty_two(void **state)
+{
+    static const char digits[] = "0123456789abcdefABCDEF";
+    static const char values[] = "\0\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\12\13\14\15\16\17";
+
+    for (int c = 0; c < 256; c++) {
+        const char *at = memchr(digits, c, sizeof digits - 1);
+
+        assert_int_equal(text_hex_digit((uint8_t)c), at != NULL ? values[at - digits] : -1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -50,6 +62,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_cut_and_says_so),
         cmocka_unit_test(a_line_ends_at_a_space_or_behind_a_word_that_is_too_long),
         cmocka_unit_test(a_slip_finds_the_name_that_was_meant),
+        cmocka_unit_test(a_hexadecimal_digit_is_one_of_twenty_two),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

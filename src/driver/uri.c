@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/secret.h"
+#include "base/text.h"
 
 #include <ctype.h>
 #include <strings.h>
@@ -41,14 +42,6 @@ static void say_where(struct failure *why, const char *text, const uint8_t *at)
 
 /* ---- parts of a URI ---- */
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (uint8_t)tolower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Appends the part with its %XX decoded. */
 static enum fail decode(struct buf *out, struct bytes part, struct failure *why)
 {
@@ -59,8 +52,8 @@ static enum fail decode(struct buf *out, struct bytes part, struct failure *why)
             buf_put_u8(out, part.p[i]);
             continue;
         }
-        high = i + 2 < part.len ? hex_digit(part.p[i + 1]) : -1;
-        low = i + 2 < part.len ? hex_digit(part.p[i + 2]) : -1;
+        high = i + 2 < part.len ? text_hex_digit(part.p[i + 1]) : -1;
+        low = i + 2 < part.len ? text_hex_digit(part.p[i + 2]) : -1;
         if (high < 0 || low < 0)
             return fail(why, FAIL_CONFIG, "a percent sign without two hexadecimal digits");
         if (high == 0 && low == 0)

@@ -2,6 +2,7 @@
 #include "session/proxy_header.h"
 
 #include "base/reader.h"
+#include "base/text.h"
 
 #include <stdio.h>
 
@@ -23,15 +24,11 @@ static bool take_number(const char **at, unsigned base, unsigned digits, unsigne
     unsigned      n = 0;
 
     for (; n < digits; n++, (*at)++) {
-        char     c = **at;
-        unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-                         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
-                         : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
-                                                : 99;
+        int digit = text_hex_digit((uint8_t)(*at)[0]);
 
-        if (digit >= base)
+        if (digit < 0 || (unsigned)digit >= base)
             break;
-        value = value * base + digit;
+        value = value * base + (unsigned)digit;
     }
     *out = value;
     return n > 0 && value <= most;

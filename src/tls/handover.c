@@ -6,6 +6,7 @@
  * that by itself, from the callback of its key log: it tells nobody else.  Any doubt leaves the
  * connection with the SSL object, where it works too.
  */
+#include "base/text.h"
 #include "tls/engine_parts.h"
 #include "tls/key_schedule.h"
 #include "tls/record_layer.h"
@@ -13,23 +14,14 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* The bytes of `hex`; 0 where it is not hex or too long. */
 static size_t read_secret(uint8_t *to, const char *hex)
 {
     size_t n = 0;
 
     for (; hex[0] != '\0'; hex += 2) {
-        int high = hex_digit(hex[0]);
-        int low = high >= 0 ? hex_digit(hex[1]) : -1;
+        int high = text_hex_digit((uint8_t)hex[0]);
+        int low = high >= 0 ? text_hex_digit((uint8_t)hex[1]) : -1;
 
         if (low < 0 || n == TLS_LONGEST_SECRET)
             return 0;

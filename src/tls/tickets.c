@@ -2,6 +2,7 @@
 #include "tls/tickets.h"
 
 #include "base/secret.h"
+#include "base/text.h"
 #include "tls/engine_parts.h"
 #include "x509/pem_file.h"
 
@@ -33,21 +34,12 @@ struct tls_ticket_keys {
 
 /* ---- the file ---- */
 
-static int digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-        return (c | 0x20) - 'a' + 10;
-    return -1;
-}
-
 static bool read_hex(uint8_t *out, size_t size, struct bytes text)
 {
     if (text.len != 2 * size)
         return false;
     for (size_t i = 0; i < size; i++) {
-        int high = digit(text.p[2 * i]), low = digit(text.p[2 * i + 1]);
+        int high = text_hex_digit(text.p[2 * i]), low = text_hex_digit(text.p[2 * i + 1]);
 
         if (high < 0 || low < 0)
             return false;

@@ -76,21 +76,13 @@ X509_NAME *subject_of_common_name(const char *text, struct failure *why)
     return name;
 }
 
-static int hex_digit(char c)
-{
-    const char *digits = "0123456789abcdef";
-    const char *at = c != '\0' ? strchr(digits, tolower((unsigned char)c)) : NULL;
-
-    return at != NULL ? (int)(at - digits) : -1;
-}
-
 /* What stands behind a backslash: "\C3" is a byte, anything else stands for itself.  A NUL,
  * which would end the text, becomes another of the control characters, none of which is taken.
  */
 static const char *take_escaped(const char *from, char **to)
 {
-    int  high = hex_digit(from[0]);
-    int  low = high >= 0 ? hex_digit(from[1]) : -1;
+    int  high = text_hex_digit((uint8_t)from[0]);
+    int  low = high >= 0 ? text_hex_digit((uint8_t)from[1]) : -1;
     char byte = low >= 0 ? (char)(high * 16 + low) : from[0];
 
     *(*to)++ = byte != '\0' ? byte : '\x01';
