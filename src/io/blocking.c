@@ -2,6 +2,7 @@
 #include "io/blocking.h"
 
 #include "io/loop.h"
+#include "io/stream_socket.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -40,14 +41,6 @@ bool blocking_is_readable(const struct blocking *socket, uint64_t deadline_us)
 
 /* ---- connecting ---- */
 
-static int pending_error(int fd)
-{
-    int       error = 0;
-    socklen_t length = sizeof error;
-
-    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
-}
-
 static enum fail finish_connect(const struct blocking *socket, const char *where,
                                 uint64_t deadline_us, struct failure *why)
 {
@@ -55,7 +48,7 @@ static enum fail finish_connect(const struct blocking *socket, const char *where
 
     if (!wait_for(socket, POLLOUT, deadline_us))
         return fail(why, FAIL_TIMEOUT, "cannot connect to %s: no answer in time", where);
-    error = pending_error(socket->fd);
+    error = stream_socket_connect_error(socket->fd);
     return error == 0 ? FAIL_NONE : fail_errno(why, error, "cannot connect to %s", where);
 }
 
