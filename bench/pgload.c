@@ -7,8 +7,8 @@
  *   pgload query PORT SECONDS THREADS       one connection a thread, one small query in flight
  *   pgload bulk PORT MEGABYTES THREADS      one query a thread whose answer is MEGABYTES long
  *   pgload upload PORT MEGABYTES THREADS    one long stream to the backend a thread
- *   pgload stall PORT COUNT SECONDS         COUNT connections that ask for 64 MiB and do not
- * read pgload idle PORT COUNT SECONDS          COUNT connections, ready and idle for SECONDS
+ *   pgload stall PORT COUNT SECONDS         COUNT connections that ask for 64 MiB, never reading
+ *   pgload idle PORT COUNT SECONDS          COUNT connections, ready and idle for SECONDS
  *   pgload half PORT COUNT SECONDS          COUNT connections that never send a byte
  *
  * Environment: LATENCY=1 query also prints "p50 p99 max" in microseconds, pausing 1 ms after
