@@ -43,7 +43,7 @@ enum pgtls_gate_verdict {
 
 struct pgtls_gate;
 
-/* NULL when out of memory. */
+/* NULL when out of memory, and for a policy or layer that is none of these. */
 struct pgtls_gate *pgtls_gate_new(enum pgtls_gate_policy policy, enum pgtls_gate_layer layer);
 void               pgtls_gate_free(struct pgtls_gate *gate); /* NULL is fine */
 

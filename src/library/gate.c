@@ -23,7 +23,9 @@ struct pgtls_gate {
 
 struct pgtls_gate *pgtls_gate_new(enum pgtls_gate_policy policy, enum pgtls_gate_layer layer)
 {
-    struct pgtls_gate *gate = malloc(sizeof *gate);
+    bool is_known = (unsigned)policy <= PGTLS_GATE_TLS_REQUIRED &&
+                    (unsigned)layer <= PGTLS_GATE_INSIDE_DIRECT_TLS;
+    struct pgtls_gate *gate = is_known ? malloc(sizeof *gate) : NULL;
 
     if (gate)
         gate_init(&gate->gate, (enum gate_policy)policy, (enum gate_layer)layer);

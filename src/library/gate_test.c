@@ -88,6 +88,14 @@ static void inside_tls_login_goes_on(void **state)
     pgtls_gate_free(gate);
 }
 
+/* Else a policy that is none would let logins in the clear pass. */
+static void values_that_no_enum_has_are_refused(void **state)
+{
+    assert_null(pgtls_gate_new((enum pgtls_gate_policy)3, PGTLS_GATE_CLEAR));
+    assert_null(pgtls_gate_new((enum pgtls_gate_policy) - 1, PGTLS_GATE_CLEAR));
+    assert_null(pgtls_gate_new(PGTLS_GATE_TLS_REQUIRED, (enum pgtls_gate_layer)3));
+}
+
 static void a_buffer_gives_up_bytes_and_never_more_than_it_has(void **state)
 {
     struct pgtls_buffer *buffer = pgtls_buffer_new(15);
@@ -133,6 +141,7 @@ int main(void)
         cmocka_unit_test(a_request_is_understood_however_it_is_cut),
         cmocka_unit_test(login_in_the_clear_is_refused_with_a_reason),
         cmocka_unit_test(inside_tls_login_goes_on),
+        cmocka_unit_test(values_that_no_enum_has_are_refused),
         cmocka_unit_test(a_buffer_gives_up_bytes_and_never_more_than_it_has),
         cmocka_unit_test(a_missing_allocation_is_told),
     };
