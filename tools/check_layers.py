@@ -33,7 +33,6 @@ RULES = (
          r"|fwrite|perror)\s*\(", ("cli",), "only {} may print"),
     Rule(r"(?<![\w.>])(exit|_exit|quick_exit)\s*\(", ("cli",), "only {} may exit"),
     Rule(INCLUDE + r"<toml", ("conf",), "only {} may use toml++"),
-    Rule(INCLUDE + r"<(sqlite3|microhttpd)", ("serve", "runtime"), "only {} may use this library"),
     Rule(INCLUDE + r"\"[^\"]*\.c(pp)?\"", (), "a source is not included", True),
 )
 CPP_FILES = ("conf/toml.cpp",)
