@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -198,6 +199,20 @@ static void check_log_file(const struct proxy_settings *settings,
                              strerror(errno));
 }
 
+/* What a start would give its sockets to. */
+static void check_socket_groups(const struct proxy_settings *settings,
+                                struct conf_problems        *problems)
+{
+    for (size_t i = 0; i < settings->route_count; i++) {
+        const struct route_settings *route = &settings->routes[i];
+        const char                  *group = route->listener.unix_socket_group;
+
+        if (group != NULL && getgrnam(group) == NULL)
+            settings_problem(problems, false, route, "listener.unix_socket_group",
+                             "there is no group \"%s\"", group);
+    }
+}
+
 struct generation *launch_check(const struct settings_source *source,
                                 struct conf_problems         *problems)
 {
@@ -208,6 +223,7 @@ struct generation *launch_check(const struct settings_source *source,
     if (settings == NULL)
         return NULL;
     check_log_file(settings, problems);
+    check_socket_groups(settings, problems);
     if (launch_log_options(&ignored, settings, problems))
         return generation_new(settings, NULL, problems);
     settings_free(settings);

@@ -282,7 +282,7 @@ static enum fail check_dh(EVP_PKEY *dh, const char *file, struct failure *why)
     bool          good;
 
     if (dh == NULL || (!EVP_PKEY_is_a(dh, "DH") && !EVP_PKEY_is_a(dh, "DHX"))) {
-        fail_hint(why, "openssl dhparam -out %s 2048 makes one", file);
+        fail_hint(why, "make some: openssl dhparam -out NEW 2048");
         return fail(why, FAIL_CONFIG, "no DH parameters in %s", file);
     }
     if (EVP_PKEY_get_bits(dh) < SMALLEST_DH) {

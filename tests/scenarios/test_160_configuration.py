@@ -334,6 +334,13 @@ def test_a_folder_is_no_socket_of_a_server(check, good, folder):
     assert f'"unix:{folder}/.s.PGSQL.5432"' in done.stderr, done.stderr
 
 
+def test_a_group_that_is_not_there(check, folder):
+    listener = {"bind_address": f"unix:{folder}/s", "unix_socket_group": "no-such-group"}
+    done = check(toml({}, [route({"address": "127.0.0.1:5432"}, listener)]))
+    assert_refused(done, "pgtls.toml:", "orders", "unix_socket_group",
+                   'there is no group "no-such-group"')
+
+
 @pytest.mark.parametrize("name, reason", [("", "Is a directory"), ("no/log", "No such file")])
 def test_a_log_file_that_cannot_be_written(check, good, folder, name, reason):
     done = check(f'log_file = "{folder}/{name}"\n' + good())
