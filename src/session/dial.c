@@ -18,7 +18,8 @@ enum fail dial_answer(uint8_t answer, struct failure *why)
     switch (answer) {
     case 'S': return FAIL_NONE;
     case 'N':
-        fail_hint(why, "set ssl = on in postgresql.conf, or backend.sslmode = \"disable\"");
+        fail_hint(why,
+                  "set ssl = on in postgresql.conf, or do without TLS: sslmode \"disable\"");
         return fail(why, FAIL_REFUSED, "the server does not support TLS, but TLS was required");
     case 'E':
         fail_hint(why, "the server's own log has the reason");
