@@ -77,6 +77,7 @@ static const struct command commands[] = {
       cmd_help, NULL },
     { "version", "version, TLS library and features",
       "usage: pgtls version\n"
+      "       pgtls --version, pgtls -V\n"
       "\n"
       "Prints the version, the TLS library that runs, and what this build can do.\n",
       cmd_version, NULL },

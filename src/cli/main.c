@@ -53,7 +53,7 @@ static int run_option(int argc, char **argv)
 
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return cmd_help(1, words);
-    if (strcmp(argv[1], "--version") == 0)
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
         return cmd_version(1, words);
     return run(command_find("proxy"), argc, argv);
 }

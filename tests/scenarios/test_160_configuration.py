@@ -378,7 +378,7 @@ def test_nothing_is_served_when_one_route_cannot_be(good, start, postgres_clear)
 
 
 @pytest.mark.parametrize("words, code", [
-    (["version"], 0), (["help"], 0), (["help", "proxy"], 0), (["help", "settings"], 0),
+    (["version"], 0), (["-V"], 0), (["help"], 0), (["help", "proxy"], 0), (["help", "settings"], 0),
     (["help", "sample"], 0), (["proxy", "--help"], 0), (["--help"], 0), ([], 2), (["nonsense"], 2),
     (["proxy"], 2), (["proxy", "--nonsense"], 2), (["proxy", "-c"], 2), (["help", "nonsense"], 2),
 ])
