@@ -76,7 +76,7 @@ enum fail file_set_check(const char *path, bool may_replace, struct failure *why
     }
     if (may_replace)
         return FAIL_NONE;
-    fail_hint(why, "remove it, or say that it may be replaced (--force)");
+    fail_hint(why, "--force replaces it");
     return fail(why, FAIL_REFUSED, "%s is there already", path);
 }
 
