@@ -63,10 +63,13 @@ static void on_info(const SSL *ssl, int where, int value)
     if ((where & SSL_CB_ALERT) == 0 || alert == SSL3_AD_CLOSE_NOTIFY ||
         alert == SSL_AD_USER_CANCELLED) /* says nothing by itself: RFC 8446 6.1 */
         return;
-    if ((where & SSL_CB_READ) != 0)
+    if ((where & SSL_CB_READ) != 0) {
         engine->alert_received = alert;
-    else
-        engine->alert_sent = engine->alert_wanted >= 0 ? engine->alert_wanted : alert;
+        return;
+    }
+    engine->alert_sent = engine->alert_wanted >= 0 ? engine->alert_wanted : alert;
+    if (alert == SSL_AD_NO_RENEGOTIATION)
+        tls_library_declines(engine);
 }
 
 /* RFC 7301 3.2: without a common protocol the server refuses with no_application_protocol. */

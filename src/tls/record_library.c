@@ -16,24 +16,41 @@ static bool has_taken_message(OSSL_HANDSHAKE_STATE state)
 
 /* One call of OpenSSL would take thousands of messages: where there are too many it finds no
  * more bytes. */
-void tls_library_steps(struct tls_engine *engine)
+static void charge(struct tls_engine *engine)
 {
-    if (engine->state == ENGINE_OPEN && has_taken_message(SSL_get_state(engine->ssl)) &&
-        !tls_unpaid_charge(&engine->session.unpaid))
+    if (!tls_unpaid_charge(&engine->session.unpaid))
         engine->in = NULL;
 }
 
-/* OpenSSL has no call for an alert of ours.  It sends one for a record that is not encrypted,
- * and the same that our own records would: RFC 8446 5, "unexpected_message". */
-static enum tls_verdict refuse_messages(struct tls_engine *engine)
+void tls_library_steps(struct tls_engine *engine)
+{
+    if (engine->state == ENGINE_OPEN && has_taken_message(SSL_get_state(engine->ssl)))
+        charge(engine);
+}
+
+void tls_library_declines(struct tls_engine *engine)
+{
+    charge(engine);
+}
+
+/* OpenSSL has no call for an alert of ours.  With TLS 1.3 it sends one for a record that is not
+ * encrypted, and the same that our own records would: RFC 8446 5, "unexpected_message". */
+static void alert(struct tls_engine *engine)
 {
     struct bytes record = BYTES("\x16\x03\x03\x00\x01");
     size_t       n;
 
-    tls_explain_sent(engine, TLS_TOO_MANY_UNPAID);
     engine->in = &record;
     (void)SSL_read_ex(engine->ssl, &(char){ 0 }, 1, &n);
     engine->in = NULL;
+}
+
+/* With TLS 1.2 the peer has had an alert for each. */
+static enum tls_verdict refuse_messages(struct tls_engine *engine)
+{
+    tls_explain_sent(engine, TLS_TOO_MANY_UNPAID);
+    if (SSL_version(engine->ssl) == TLS1_3_VERSION)
+        alert(engine);
     return tls_engine_fail(engine);
 }
 

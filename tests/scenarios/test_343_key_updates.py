@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: PostgreSQL
-"""Peers that change their keys for ever are told to stop, whoever protects records; others may."""
+"""Peers that change their keys for ever, or ask for a new handshake, are told to stop, whoever protects
+records; others may."""
 import ssl
 
 import pytest
 
 from hostile import servers
 from hostile.clients import Dialer
+from hostile.forger import HANDSHAKE, HELLO_REQUEST, TLS_1_2, handshake
 from peers import wire
 from peers.backend import accept_login
 from peers.proxy import route
@@ -122,3 +124,66 @@ def test_so_is_a_server(start, fake, certs, verified, layer, moment, please):
         assert "UNEXPECTED_MESSAGE" in server.wait()[0]
     # during the login a server may still refuse our certificate, so that is where it is told
     told(one, "backend", "tls.failed" if moment == "logged_in" else "tls.handshake.failed")
+
+
+# TLS 1.2: each is answered with a warning, and the session goes on
+
+CLIENT_HELLO = handshake(1, bytes([3, 3]) + bytes(32) + b"\0" + b"\0\x02\xc0\x2b" + b"\x01\0" +
+                         bytes.fromhex("0005 ff01 0001 00"))
+
+
+def declined(one, leg):
+    line = one.wait_event("tls.failed")
+    assert (line["leg"], line["alert_sent"]) == (leg, "no_renegotiation"), line
+    assert REASON in line["reason"], line
+
+
+@pytest.fixture
+def old(start, listener, fake, certs):
+    """Dials a proxy that lets TLS 1.2 in; its server tells which messages came."""
+    def script(stream, tell):
+        if accept_login(stream) is not None and (message := stream.message()) is not None:
+            tell(message.type)
+
+    server = fake(script)
+    one = start(route({"address": server.address}, listener("require")))
+    dialer = Dialer(one.port, certs)
+    dialer.proxy, dialer.server = one, server
+    yield dialer
+    dialer.close()
+
+
+@pytest.mark.parametrize("moment", ["secure", "logged_in"])
+def test_a_client_that_asks_for_new_handshakes_for_ever_is_closed(old, moment):
+    stream = getattr(old, moment)(TLS_1_2)
+    for _ in range(MOST + 1):
+        stream.send_record(HANDSHAKE, CLIENT_HELLO)
+    old.until_end()
+    declined(old.proxy, "client")
+
+
+def test_one_that_asks_for_few_is_served(old):
+    stream = old.logged_in(TLS_1_2)
+    for _ in range(MOST):
+        stream.send_record(HANDSHAKE, CLIENT_HELLO)
+    stream.send(wire.query("select"))
+    assert old.server.wait() == ["Q"]
+    assert not old.proxy.find("tls.failed")
+
+
+def test_a_server_that_asks_for_new_handshakes_for_ever_is_left(start, fake, certs, verified):
+    def script(stream, _tell):
+        one = servers.accept_tls(stream, certs, TLS_1_2)
+        assert one.packet() is not None
+        one.send(wire.LOGGED_IN)
+        one.message()
+        for _ in range(MOST + 1):
+            one.send_record(HANDSHAKE, HELLO_REQUEST)
+        servers.linger(one)
+
+    one = start(route(verified(fake(script).address)))
+    with connect(one.port) as client:
+        client.login()
+        client.send(wire.query("select"))
+        assert [message.type for message in client.messages_until("E")] == ["E"]
+    declined(one, "backend")
