@@ -8,12 +8,6 @@
 
 #define LAST_LINGER_US (200 * 1000u) /* for last words when everything must end now */
 
-static void give_reason(struct conversation *c, enum end_reason reason)
-{
-    if (c->reason == END_NONE)
-        c->reason = reason;
-}
-
 /* A socket tells that it is closed, and so the conversation ends; where there is none, a timer
  * does, since who is calling may have it in hand. */
 static bool has_no_socket(const struct conversation *c)
@@ -25,7 +19,7 @@ void conversation_close(struct conversation *c, enum end_reason reason)
 {
     if (c->state == CONVERSATION_CLOSED)
         return;
-    give_reason(c, reason);
+    conversation_give_reason(c, reason);
     dialing_forget(c);
     cancelling_stop(c);
     conversation_move(c, CONVERSATION_CLOSED);
@@ -55,7 +49,7 @@ void conversation_end(struct conversation *c, enum end_reason reason, bool clean
         conversation_close(c, reason);
         return;
     }
-    give_reason(c, reason);
+    conversation_give_reason(c, reason);
     dialing_forget(c);
     cancelling_stop(c);
     part_from_backend(c);

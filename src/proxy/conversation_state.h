@@ -157,6 +157,13 @@ static inline uint64_t conversation_now_us(const struct conversation *c)
     return loop_now_us(c->rw->worker->loop);
 }
 
+/* The one given first stays. */
+static inline void conversation_give_reason(struct conversation *c, enum end_reason reason)
+{
+    if (c->reason == END_NONE)
+        c->reason = reason;
+}
+
 /* Of the backend of its route. */
 static inline const struct backend_settings *backend_settings(const struct conversation *c)
 {

@@ -7,12 +7,6 @@
 #define HALF_CLOSED_US (5 * 1000000u)
 #define STALLED_US     (300 * UINT64_C(1000000)) /* behind the end, without idle_timeout */
 
-static void give_reason(struct conversation *c, enum end_reason reason)
-{
-    if (c->reason == END_NONE)
-        c->reason = reason;
-}
-
 static void shut_down(struct conversation *c)
 {
     conversation_refuse(c, END_SHUTDOWN, "57P01",
@@ -133,9 +127,9 @@ void relaying_client_ended(struct conversation *c)
 {
     /* behind Terminate a client may hang up as it likes: Java's ends TLS without close_notify
      */
-    give_reason(c, c->client.leg.end == LEG_ENDED || relay_client_is_done(&c->relay)
-                       ? END_CLIENT_CLOSED
-                       : END_CLIENT_LOST);
+    conversation_give_reason(
+        c, c->client.leg.end == LEG_ENDED || relay_client_is_done(&c->relay) ? END_CLIENT_CLOSED
+                                                                             : END_CLIENT_LOST);
     if (c->client.reset) {
         conversation_close(c, END_CLIENT_LOST);
         return;
@@ -153,8 +147,9 @@ void relaying_server_ended(struct conversation *c)
     if (c->backend.leg.state == LEG_BROKEN)
         report_tls_failed(c, false);
     if (relay_client_is_done(&c->relay)) /* the server only answers to that */
-        give_reason(c, END_CLIENT_CLOSED);
-    give_reason(c, c->backend.leg.end == LEG_ENDED ? END_SERVER_CLOSED : END_SERVER_LOST);
+        conversation_give_reason(c, END_CLIENT_CLOSED);
+    conversation_give_reason(c, c->backend.leg.end == LEG_ENDED ? END_SERVER_CLOSED
+                                                                : END_SERVER_LOST);
     if (lost) {
         conversation_refuse(c, END_SERVER_LOST, "08006",
                             "the connection to the database server was lost", NULL);

@@ -30,8 +30,7 @@ const struct option settings_limit_rows[] = {
       .help =
           "Connections that have not logged in yet, counted apart, and those that were refused "
           "until they have read why, or for 2 seconds. Beyond it the oldest that was refused "
-          "is "
-          "closed, or else the oldest that has not finished TLS." },
+          "is closed, or else the oldest that has not finished TLS." },
     { .name = "max_connections_per_ip",
       .type = OPTION_NUMBER,
       .field = AT(max_connections_per_ip),

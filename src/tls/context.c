@@ -69,7 +69,7 @@ static void on_info(const SSL *ssl, int where, int value)
     }
     engine->alert_sent = engine->alert_wanted >= 0 ? engine->alert_wanted : alert;
     if (alert == SSL_AD_NO_RENEGOTIATION)
-        tls_library_declines(engine);
+        tls_library_charge(engine);
 }
 
 /* RFC 7301 3.2: without a common protocol the server refuses with no_application_protocol. */

@@ -116,8 +116,8 @@ BIO_METHOD *tls_wire_method_new(void);
 /* record_library.c: for the info callback, when a step of OpenSSL's state machine begins:
  * behind the handshake some of them are for messages that a peer must pay for. */
 void tls_library_steps(struct tls_engine *engine);
-/* The same, where OpenSSL has declined a new handshake, of TLS 1.2. */
-void tls_library_declines(struct tls_engine *engine);
+/* Such a message has come; also where OpenSSL has declined a new handshake, of TLS 1.2. */
+void tls_library_charge(struct tls_engine *engine);
 
 /* hello.c: the callback of every server's SSL_CTX. */
 int tls_hello_received(SSL *ssl, int *alert, void *unused);

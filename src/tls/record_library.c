@@ -16,7 +16,7 @@ static bool has_taken_message(OSSL_HANDSHAKE_STATE state)
 
 /* One call of OpenSSL would take thousands of messages: where there are too many it finds no
  * more bytes. */
-static void charge(struct tls_engine *engine)
+void tls_library_charge(struct tls_engine *engine)
 {
     if (!tls_unpaid_charge(&engine->session.unpaid))
         engine->in = NULL;
@@ -25,12 +25,7 @@ static void charge(struct tls_engine *engine)
 void tls_library_steps(struct tls_engine *engine)
 {
     if (engine->state == ENGINE_OPEN && has_taken_message(SSL_get_state(engine->ssl)))
-        charge(engine);
-}
-
-void tls_library_declines(struct tls_engine *engine)
-{
-    charge(engine);
+        tls_library_charge(engine);
 }
 
 /* OpenSSL has no call for an alert of ours.  With TLS 1.3 it sends one for a record that is not

@@ -4,8 +4,9 @@
  *
  * A KeyUpdate takes as much time as twenty small records, a ticket no less, and to decline a
  * new handshake of TLS 1.2 half of that.  Those that nobody has asked for are paid for with
- * records of data of either side, but for so many. `unpaid` is the session's, in records of
- * data.
+ * records of data of either side, but for so many.
+ *
+ * `unpaid` is the session's, in records of data.
  */
 #ifndef PGTLS_TLS_UNPAID_H
 #define PGTLS_TLS_UNPAID_H
